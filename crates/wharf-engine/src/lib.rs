@@ -1,0 +1,225 @@
+//! Where workloads run: the words of wharf on one side, an engine's own objects on the other.
+//!
+//! - [`Engine`] and its optional powers [`Images`] and [`Exec`]: what the rest of wharf calls;
+//! - [`capability`]: what an engine can honour, asked before anything is made; [`error`]: what can go wrong;
+//! - [`docker`]: Docker and Podman through Docker's API; [`fake`]: an engine in memory;
+//! - [`conformance`]: the properties that every engine has.
+
+pub mod capability;
+
+pub mod error;
+
+use std::{any::Any, fmt, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use wharf_spec::{
+    name::ProjectName,
+    reference::Reference,
+    status::{Exit, Status},
+    workload::{Workload, WorkloadId},
+};
+
+use crate::{
+    capability::Capabilities,
+    error::{EngineError, Result},
+};
+
+/// An engine, in the words of wharf.
+#[async_trait]
+pub trait Engine: Any + fmt::Debug + Send + Sync {
+    /// The `type` of the env that configures it: `docker`, `podman`, `fake`.
+    fn name(&self) -> &'static str;
+
+    /// What it says about itself; asked once, when connecting.
+    fn about(&self) -> &About;
+
+    fn capabilities(&self) -> Capabilities;
+
+    /// Makes what a project needs (its network); the second time changes nothing.
+    async fn ensure_project(&self, project: &ProjectName) -> Result<()>;
+
+    /// Removes everything of a project; one that is not there is as wished.
+    async fn delete_project(&self, project: &ProjectName) -> Result<()>;
+
+    /// Makes the engine run this workload, in its project (made where missing). The same workload again changes
+    /// nothing; the same generation with another spec is a conflict: a replacement is the next generation. When
+    /// it cannot be started nothing of it stays behind.
+    async fn apply(&self, workload: &Workload) -> Result<Status>;
+
+    /// Returns the workloads of a project, or all that carry labels of wharf.
+    async fn list(&self, project: Option<&ProjectName>) -> Result<Vec<Status>>;
+
+    /// Returns one workload as it is now.
+    async fn status(&self, id: &WorkloadId) -> Result<Status>;
+
+    /// Waits until the process has ended.
+    async fn wait(&self, id: &WorkloadId) -> Result<Exit>;
+
+    /// Asks the process to end, and ends it when the grace is over; keeps what it wrote.
+    async fn stop(&self, id: &WorkloadId, grace: Duration) -> Result<()>;
+
+    /// Starts a workload that was stopped.
+    async fn start(&self, id: &WorkloadId) -> Result<()>;
+
+    /// Ends and removes a workload; one that is not there is as wished.
+    async fn delete(&self, id: &WorkloadId, grace: Duration) -> Result<()>;
+
+    /// Returns what the process wrote, oldest first.
+    fn logs(&self, id: &WorkloadId, options: LogOptions) -> BoxStream<'static, Result<LogLine>>;
+
+    /// The image store, where it is local to the engine.
+    fn images(&self) -> Option<&dyn Images> {
+        None
+    }
+
+    /// Running a program inside a workload.
+    fn exec(&self) -> Option<&dyn Exec> {
+        None
+    }
+
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// What an engine says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// Names this engine for ever; part of every seal.
+    pub id: String,
+    /// `docker 20.10.24`, for people.
+    pub version: String,
+    /// The API version that was agreed on: `1.41`.
+    pub api: String,
+    /// The name under which published ports are reached: `127.0.0.1` for an engine of this machine.
+    pub host: String,
+    /// Where it was found, for people: `unix:///var/run/docker.sock`.
+    pub address: String,
+    /// Whether paths of this machine mean the same to the engine.
+    pub is_local: bool,
+}
+
+/// Which lines of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LogOptions {
+    /// Go on until the process ends.
+    pub follow: bool,
+    /// Only the last lines; `None` is all.
+    pub tail: Option<u32>,
+    /// Only lines since then, Unix time in milliseconds.
+    pub since_ms: Option<i64>,
+}
+
+/// One line that a process wrote, without its newline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    pub stream: LogStream,
+    /// RFC 3339 with nanoseconds, UTC, as the engine gives it.
+    pub time: Option<String>,
+    /// Bytes that are no UTF-8 are replaced; a line over 64 KiB is cut.
+    pub text: String,
+}
+
+/// Where a line was written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogStream {
+    Out,
+    Err,
+}
+
+/// The image store of an engine.
+#[async_trait]
+pub trait Images: Send + Sync {
+    /// Returns an image; `None` when it is not there.
+    async fn find(&self, image: &str) -> Result<Option<ImageFacts>>;
+
+    /// Loads an archive as `docker save` writes it, and returns the facts of `reference`, which it must hold.
+    async fn load(
+        &self,
+        archive: BoxStream<'static, Bytes>,
+        reference: &Reference,
+    ) -> Result<ImageFacts>;
+
+    /// Builds a context (a tar with a `Dockerfile`) and names the result.
+    async fn build(&self, context: Bytes, request: BuildRequest<'_>) -> Result<ImageFacts>;
+
+    /// Makes an image of a workload that has ended, with everything it wrote to its root file system.
+    async fn commit(
+        &self,
+        id: &WorkloadId,
+        reference: &Reference,
+        labels: &[(String, String)],
+    ) -> Result<ImageFacts>;
+
+    /// Pulls an image; each line that the engine reports goes to `progress`.
+    async fn pull(
+        &self,
+        reference: &Reference,
+        progress: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<ImageFacts>;
+
+    /// Removes an image's name, and the image with its last name; one that is not there is as wished.
+    async fn remove(&self, image: &str) -> Result<()>;
+}
+
+/// How a context is built.
+#[derive(Clone, Copy)]
+pub struct BuildRequest<'a> {
+    pub reference: &'a Reference,
+    pub labels: &'a [(String, String)],
+    /// Gets each line that the builder writes.
+    pub output: &'a (dyn Fn(String) + Send + Sync),
+}
+
+impl fmt::Debug for BuildRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BuildRequest")
+            .field("reference", self.reference)
+            .field("labels", &self.labels)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an engine says of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageFacts {
+    /// The engine's own id; opaque.
+    pub id: String,
+    /// Bytes.
+    pub size: u64,
+    pub labels: std::collections::BTreeMap<String, String>,
+    /// `NAME=value`.
+    pub env: Vec<String>,
+    /// The first exposed TCP port.
+    pub exposed_port: Option<u16>,
+    /// RFC 3339, UTC.
+    pub created: Option<String>,
+}
+
+/// Running programs inside workloads.
+#[async_trait]
+pub trait Exec: Send + Sync {
+    /// Runs a program and returns how it ended; no shell is involved.
+    async fn exec(&self, id: &WorkloadId, command: &[String]) -> Result<ExecOutcome>;
+}
+
+/// How a program inside a workload ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecOutcome {
+    pub code: i64,
+    /// Both streams together, at most 64 KiB.
+    pub output: String,
+}
+
+/// Refuses a workload by name of the field before anything is made.
+///
+/// # Errors
+/// When the engine cannot honour a field.
+pub fn check(engine: &dyn Engine, workload: &Workload) -> Result<()> {
+    let missing = engine.capabilities().missing_for(workload);
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(EngineError::Unsupported { engine: engine.name(), missing })
+    }
+}

@@ -1,0 +1,1 @@
+//! Pickles are listed by what they import, never loaded.

@@ -1,0 +1,86 @@
+//! A path → what the model there is, how it is called, and the files that its server needs.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use wharf_spec::{
+    model::{CARD_FILE, ModelCard},
+    project_file::BuildSection,
+};
+
+use crate::error::{ModelError, Result};
+
+/// A recognised model: its card, and where the files of its bundle come from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    pub card: ModelCard,
+    /// One entry for each of [`ModelCard::files`], in the same order.
+    pub sources: Vec<FileSource>,
+    /// The folder that `wharf.yaml` and the state belong to.
+    pub folder: PathBuf,
+    /// What the person pointed at, for messages.
+    pub shown: PathBuf,
+    /// `build:` of `wharf.yaml`.
+    pub build: BuildSection,
+}
+
+/// Where the content of a bundle's file comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileSource {
+    File(PathBuf),
+    Bytes(Vec<u8>),
+}
+
+impl FileSource {
+    /// Opens the content for reading.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn open(&self) -> Result<Box<dyn io::Read + Send + '_>> {
+        match self {
+            Self::Bytes(bytes) => Ok(Box::new(bytes.as_slice())),
+            Self::File(path) => match fs::File::open(path) {
+                Ok(file) => Ok(Box::new(file)),
+                Err(source) => Err(ModelError::File { path: path.clone(), source }),
+            },
+        }
+    }
+}
+
+impl Model {
+    /// Writes the bundle into an existing folder: the card, and every file (as a link where the system allows it).
+    ///
+    /// # Errors
+    /// When something cannot be written.
+    pub fn write_bundle(&self, folder: &Path) -> Result<()> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| ModelError::File { path, source }
+        };
+        for (file, source) in self.card.files.iter().zip(&self.sources) {
+            let target = folder.join(&file.path);
+            let parent = target.parent().unwrap_or(folder);
+            fs::create_dir_all(parent).map_err(failed(parent))?;
+            match source {
+                FileSource::Bytes(bytes) => fs::write(&target, bytes).map_err(failed(&target))?,
+                FileSource::File(path) => {
+                    let path = fs::canonicalize(path).map_err(failed(path))?;
+                    std::os::unix::fs::symlink(path, &target).map_err(failed(&target))?;
+                }
+            }
+        }
+        let card = serde_json::to_vec_pretty(&self.card).expect("a card is plain data");
+        let target = folder.join(CARD_FILE);
+        fs::write(&target, card).map_err(failed(&target))
+    }
+}
+
+/// Recognises the model at a path: a model's file, a `.mlem` file, a `predict.py`, or a folder with one of them.
+///
+/// # Errors
+/// When there is none, when it is damaged, or when wharf cannot serve it.
+pub fn recognise(path: &Path) -> Result<Model> {
+    Err(ModelError::NotFound { path: path.to_owned(), hint: None })
+}

@@ -1,0 +1,1 @@
+//! Gradient-boosted trees: readers and evaluators, bit for bit what the original library answers.

@@ -1,0 +1,49 @@
+//! What operations report while they work. The command line and the server turn it into text.
+
+use crate::{digest::Digest, model::RiskLevel};
+
+/// Something happened. Times are milliseconds, sizes bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A model was recognised.
+    Recognised {
+        file: String,
+        kind: String,
+        runtime: String,
+        /// `4 inputs → 3 classes`.
+        summary: String,
+        size: u64,
+        hash: Digest,
+    },
+    /// Something about the model that a person should know.
+    Risk { level: RiskLevel, text: String },
+    /// Work begins that may take a while: `installing 3 requirements`.
+    Started { what: String },
+    /// A line of a tool that works for us, such as pip.
+    Output { line: String },
+    /// An image is there.
+    ImageReady {
+        reference: String,
+        id: String,
+        base: String,
+        size: u64,
+        /// It was there already; nothing was built.
+        reused: bool,
+        took_ms: u64,
+    },
+    /// A container was started; not ready yet.
+    Starting { name: String, engine: String, project: String },
+    /// A service answers.
+    Healthy { name: String, url: Option<String>, took_ms: u64 },
+    /// Nothing had to be done.
+    Unchanged { name: String, url: Option<String> },
+    /// An older generation was ended.
+    Replaced { name: String, generation: u64 },
+    /// A service was ended and removed.
+    Removed { name: String },
+    /// Somebody else works on the same thing; we wait.
+    Waiting { on: String, holder: String },
+    /// Good to know.
+    Note { text: String },
+}

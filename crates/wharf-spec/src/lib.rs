@@ -1,0 +1,46 @@
+//! The words of wharf: names, objects and files, pure and without I/O.
+//!
+//! Nothing here opens a file, waits, or asks for the time; everything else may use it. Read in this order:
+//!
+//! - [`error`], [`codes`]: what every error can say, and the table of codes;
+//! - [`name`], [`reference`], [`digest`], [`quantity`], [`secret`]: small values, parsed once at the edge;
+//! - [`tagged`], [`yaml`]: objects that say what they are, and the files people write;
+//! - [`data_type`], [`mlem`], [`project_file`], [`model`]: what a model is and how it is described;
+//! - [`workload`], [`status`], [`label`], [`seal`]: what an engine is asked to run, and how it is known again;
+//! - [`event`]: what operations report.
+
+pub mod error;
+
+pub mod codes;
+
+pub mod name;
+
+pub mod reference;
+
+pub mod digest;
+
+pub mod quantity;
+
+pub mod secret;
+
+pub mod tagged;
+
+pub mod yaml;
+
+pub mod data_type;
+
+pub mod mlem;
+
+pub mod project_file;
+
+pub mod model;
+
+pub mod workload;
+
+pub mod status;
+
+pub mod label;
+
+pub mod seal;
+
+pub mod event;
