@@ -2,12 +2,20 @@
 //!
 //! - [`Engine`] and its optional powers [`Images`] and [`Exec`]: what the rest of wharf calls;
 //! - [`capability`]: what an engine can honour, asked before anything is made; [`error`]: what can go wrong;
-//! - [`docker`]: Docker and Podman through Docker's API; [`fake`]: an engine in memory;
-//! - [`conformance`]: the properties that every engine has.
+//! - [`mod@connect`]: where an engine is looked for; [`docker`]: Docker and Podman through Docker's API;
+//! - [`fake`]: an engine in memory; [`conformance`]: the properties that every engine has.
 
 pub mod capability;
 
 pub mod error;
+
+pub mod connect;
+
+pub mod docker;
+
+pub mod fake;
+
+pub mod conformance;
 
 use std::{any::Any, fmt, time::Duration};
 
@@ -141,7 +149,7 @@ pub trait Images: Send + Sync {
     ) -> Result<ImageFacts>;
 
     /// Builds a context (a tar with a `Dockerfile`) and names the result.
-    async fn build(&self, context: Bytes, request: BuildRequest<'_>) -> Result<ImageFacts>;
+    async fn build(&self, context: BoxStream<'static, Bytes>, request: BuildRequest<'_>) -> Result<ImageFacts>;
 
     /// Makes an image of a workload that has ended, with everything it wrote to its root file system.
     async fn commit(

@@ -6,11 +6,22 @@ use std::{
 };
 
 use wharf_spec::{
-    model::{CARD_FILE, ModelCard},
+    model::{CARD_FILE, CARD_SCHEMA, ModelCard},
     project_file::BuildSection,
 };
 
-use crate::error::{ModelError, Result};
+use crate::{
+    error::{ModelError, Result},
+    kind::{self, Draft},
+};
+
+pub(crate) mod project;
+
+pub(crate) mod sniff;
+
+pub(crate) mod target;
+
+use target::Target;
 
 /// A recognised model: its card, and where the files of its bundle come from.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,5 +93,31 @@ impl Model {
 /// # Errors
 /// When there is none, when it is damaged, or when wharf cannot serve it.
 pub fn recognise(path: &Path) -> Result<Model> {
-    Err(ModelError::NotFound { path: path.to_owned(), hint: None })
+    let target = Target::find(path)?;
+    let draft = kind::describe(&target)?;
+    Ok(model(target, draft))
+}
+
+fn model(target: Target, draft: Draft) -> Model {
+    let mut meta = draft.meta;
+    meta.extend(target.section.meta);
+    let (files, sources) = draft.bundle.into_parts();
+    let card = ModelCard {
+        schema: CARD_SCHEMA.to_owned(),
+        name: target.name,
+        kind: draft.kind,
+        runtime: draft.runtime,
+        reason: draft.reason,
+        entry: draft.entry,
+        files,
+        methods: draft.methods,
+        classes: draft.classes,
+        python: draft.python,
+        risks: draft.risks,
+        meta,
+        compat: target.section.compat,
+        options: draft.options,
+    };
+    let build = target.project.and_then(|project| project.content.build).unwrap_or_default();
+    Model { card, sources, folder: target.folder, shown: target.shown, build }
 }

@@ -1,3 +1,92 @@
 //! The model server: HTTP API, page, Python workers and health probe around one model.
+//!
+//! The whole program is [`run`]; a program of package `wharf` hands it the runtimes that it was built with. In the
+//! order in which things happen:
+//!
+//! - [`args`], [`config`]: the command line and the environment;
+//! - [`serve`]: bundle → runtime → ready → drained; [`listen`]: connections and their limits; [`probe`]: asks
+//!   whether a server is ready;
+//! - [`app`], [`readiness`]: what the routes share, and how the model is;
+//! - [`routes`]: from [`guard`] to an answer or a [`problem`]; [`schema`]: the signature of a method at work;
+//! - [`page`]: the page to try the model and the page of the API;
+//! - [`runtime`]: what answers.
+
+use std::{
+    io::{Write, stderr, stdout},
+    process::ExitCode,
+};
+
+use wharf_spec::error::{Explain, Report};
+
+use crate::{
+    args::{Command, USAGE},
+    config::{Config, Environment},
+    error::ServeError,
+    runtime::Runtime,
+};
+
+mod args;
+
+mod config;
+
+mod serve;
+
+mod listen;
+
+mod probe;
+
+mod bundle;
+
+mod app;
+
+mod readiness;
+
+mod routes;
+
+mod guard;
+
+mod problem;
+
+mod request_id;
+
+mod log;
+
+mod schema;
+
+mod interface;
+
+mod openapi;
+
+mod page;
 
 pub mod runtime;
+
+mod error;
+
+/// Runs the program: reads the command line, does it, and says how it ended.
+pub fn run(runtimes: &[&dyn Runtime]) -> ExitCode {
+    let environment = Environment::of_process();
+    match dispatch(runtimes, &environment) {
+        Ok(code) => code,
+        Err(error) => {
+            // Where stderr is closed there is nobody left to tell.
+            writeln!(stderr(), "{}", Report(&error)).ok();
+            ExitCode::from(error.code().kind().exit_code())
+        }
+    }
+}
+
+fn dispatch(runtimes: &[&dyn Runtime], environment: &Environment) -> Result<ExitCode, ServeError> {
+    match args::read(std::env::args().skip(1))? {
+        Command::Serve(args) => serve::serve(runtimes, &Config::new(args, environment)?),
+        Command::Probe(args) => Ok(probe::probe(&args, environment.port()?)),
+        Command::Version => {
+            writeln!(stdout(), "wharf-serve {}", env!("CARGO_PKG_VERSION")).ok();
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Help => {
+            stdout().write_all(USAGE.as_bytes()).ok();
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

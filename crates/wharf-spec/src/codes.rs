@@ -36,124 +36,130 @@ macro_rules! codes {
 }
 
 codes! {
-    0101 FLAGS Usage, "the command line was not understood",
+    101 FLAGS Usage, "the command line was not understood",
         "A misspelt flag or command, a missing argument, or a value that cannot be read.",
         "Look at `wharf COMMAND --help`; the message names the part that was wrong.";
-    0102 FILE_SYNTAX Usage, "a file is not valid YAML",
+    102 FILE_SYNTAX Usage, "a file is not valid YAML",
         "An indentation slip, a tab, an open quote or bracket; or a file over the limits that keep hostile files out.",
         "Mend the line that the message shows.";
-    0103 FILE_VALUE Usage, "a value in a file is wrong",
+    103 FILE_VALUE Usage, "a value in a file is wrong",
         "Text where a number belongs, a missing field, or a value outside its range.",
         "Mend the line that the message shows.";
-    0104 FILE_KEY Usage, "a file has a key that wharf does not know",
+    104 FILE_KEY Usage, "a file has a key that wharf does not know",
         "A misspelt key, or one that belongs elsewhere. Unknown keys are refused, so that none is ignored in silence.",
         "Use the nearest name that the hint offers, or remove the key.";
-    0105 NAME Usage, "a name has a form that wharf does not take",
+    105 NAME Usage, "a name has a form that wharf does not take",
         "Names of projects and services are DNS labels: a-z, 0-9 and `-`, beginning and ending with a letter or digit.",
         "Choose another name, with `--name` where the folder's name does not fit.";
-    0106 AMBIGUOUS Usage, "a target is a name and a path at once",
-        "A folder or file has the same name as a service.",
-        "Write `./NAME` for the path, or change to another folder.";
-    0201 ENGINE_MISSING Unreachable, "no engine was found",
+    201 ENGINE_MISSING Unreachable, "no engine was found",
         "Neither Docker nor Podman has a socket where wharf looked.",
         "Install Docker (`apt-get install docker.io`) or go on without one: `wharf serve MODEL`.";
-    0202 ENGINE_DENIED Denied, "the engine's socket refuses you",
+    202 ENGINE_DENIED Denied, "the engine's socket refuses you",
         "Your user is not in the group that owns the socket.",
         "Run `sudo usermod -aG docker $USER` and log in again (this group is as good as root), or use rootless Docker or Podman.";
-    0203 ENGINE_SILENT Unreachable, "the engine does not answer",
+    203 ENGINE_SILENT Unreachable, "the engine does not answer",
         "The socket is there and nobody listens: the daemon has stopped, or hangs.",
         "Start it with `sudo systemctl start docker`, or `sudo dockerd` where there is no systemd.";
-    0204 ENGINE_VERSION Usage, "engine and wharf speak no common API version",
+    204 ENGINE_VERSION Usage, "engine and wharf speak no common API version",
         "wharf speaks Docker's API from 1.41 (Docker 20.10) on.",
         "Update the engine.";
-    0205 ENGINE_HOST Usage, "the engine's address cannot be used",
+    205 ENGINE_HOST Usage, "the engine's address cannot be used",
         "`DOCKER_HOST` or a Docker context names a scheme that wharf does not speak yet.",
         "Use `unix://PATH` or `tcp://HOST:PORT`.";
-    0206 NO_IMAGE NotFound, "the engine has no such image",
+    206 NO_IMAGE NotFound, "the engine has no such image",
         "It was never built or pulled here, or it was removed.",
         "Build it with `wharf up PATH`, or pull it.";
-    0207 NO_WORKLOAD NotFound, "the engine runs nothing of that name",
+    207 NO_WORKLOAD NotFound, "the engine runs nothing of that name",
         "It was removed, or belongs to another project.",
         "See what is there with `wharf ps -a`.";
-    0208 UNSUPPORTED_FIELD Usage, "this engine cannot honour a field",
+    208 UNSUPPORTED_FIELD Usage, "this engine cannot honour a field",
         "Engines differ. A field is honoured or refused by name, never ignored.",
         "Leave the field out, or use the engine that the hint names.";
-    0209 ENGINE_REFUSED Failed, "the engine refused an action",
+    209 ENGINE_REFUSED Failed, "the engine refused an action",
         "The cause holds the engine's own words.",
         "Mend what the engine names; `docker info` and the daemon's log tell more.";
-    0210 PORT_TAKEN Conflict, "a port is taken",
+    210 PORT_TAKEN Conflict, "a port is taken",
         "Another process or container listens there.",
         "Choose another with `-p PORT`, or leave `-p` out: wharf takes a free one.";
-    0211 NETWORKS_USED_UP Capacity, "the engine has no free address block for a network",
+    211 NETWORKS_USED_UP Capacity, "the engine has no free address block for a network",
         "Docker's default pools hold about 31 networks.",
         "Remove networks that nobody uses: `docker network prune`.";
-    0401 NO_MODEL NotFound, "there is no model at that path",
+    401 NO_MODEL NotFound, "there is no model at that path",
         "A misspelt path, or a folder without a model file.",
         "Name the file: `wharf inspect FILE`.";
-    0402 UNKNOWN_MODEL Usage, "the file is not a model that wharf knows",
+    402 UNKNOWN_MODEL Usage, "the file is not a model that wharf knows",
         "Another format, or a framework that wharf does not serve yet.",
         "Save it as XGBoost `.ubj`, LightGBM text or ONNX; save it with MLEM; or write a `predict.py`.";
-    0403 CORRUPT_MODEL Failed, "a model file is damaged",
+    403 CORRUPT_MODEL Failed, "a model file is damaged",
         "It was cut off while copying, edited by hand, or is not what its name says.",
         "Save the model again, and compare sizes.";
-    0404 ARTIFACT_MISSING NotFound, "a model's file is gone",
+    404 ARTIFACT_MISSING NotFound, "a model's file is gone",
         "The `.mlem` file describes data that is not beside it.",
         "Copy the file that the message names to its place, or save the model again.";
-    0405 ARTIFACT_CHANGED Failed, "a model's file is not the one that was saved",
+    405 ARTIFACT_CHANGED Failed, "a model's file is not the one that was saved",
         "Its size or hash differs from what the `.mlem` file records: it was changed or replaced since.",
         "Restore the file, or save the model again.";
-    0406 UNSUPPORTED_MODEL Usage, "the model uses something that wharf cannot run",
+    406 UNSUPPORTED_MODEL Usage, "the model uses something that wharf cannot run",
         "An operator, option or file version that no runtime of this build has.",
         "The message names the part; a `predict.py` with the library itself always works.";
-    0407 REQUIREMENTS Failed, "a Python requirement cannot be installed",
+    407 REQUIREMENTS Failed, "a Python requirement cannot be installed",
         "The version does not exist for this Python, the index is out of reach, or two requirements contradict each other.",
         "The lines from pip say which; mend the requirement, or pick another Python with `--base`.";
-    0408 NO_PYTHON NotFound, "no usable Python was found",
+    408 NO_PYTHON NotFound, "no usable Python was found",
         "`wharf serve` needs an interpreter for models that run Python.",
         "Name one with `--python PATH`, or run the model in a container: `wharf up`.";
-    0409 NO_BASE NotFound, "the base image cannot be had",
+    409 NO_BASE NotFound, "the base image cannot be had",
         "It is not in the engine, and pulling it failed.",
         "Name one that is there with `--base IMAGE`; `docker images` lists them.";
-    0410 MODEL_LOAD Failed, "the model does not load",
+    410 MODEL_LOAD Failed, "the model does not load",
         "A library is missing or has another version than the one that saved the model.",
         "The last lines of its log say why.";
-    0411 NO_HELPER Failed, "a server program of wharf was not found",
+    411 NO_HELPER Failed, "a server program of wharf was not found",
         "`wharf-serve` belongs beside `wharf`.",
         "Put the programs into one folder, or name it in `WHARF_HELPERS`.";
-    0501 DIED_AT_START Failed, "the container ended while starting",
+    501 DIED_AT_START Failed, "the container ended while starting",
         "The model or its server failed. The last log lines are shown.",
         "Mend the cause that the lines show; `wharf serve MODEL` runs the same without a container.";
-    0502 NOT_HEALTHY Timeout, "the service did not become healthy in time",
+    502 NOT_HEALTHY Timeout, "the service did not become healthy in time",
         "A large model, a slow disk, or a server that hangs.",
         "Give it more time with `--wait 5m`; see `wharf logs NAME`.";
-    0503 NAME_TAKEN Conflict, "the name belongs to another folder",
+    503 NAME_TAKEN Conflict, "the name belongs to another folder",
         "A service of that name was started from another folder, whose state is kept there.",
         "Choose another name with `--name`, or end the other one first: `wharf down NAME`.";
-    0504 NO_SERVICE NotFound, "there is no such service",
+    504 NO_SERVICE NotFound, "there is no such service",
         "It was never started, or it was removed.",
         "See what is there with `wharf ps -a`.";
-    0505 LEASE_HELD Conflict, "somebody else is changing the same service",
+    505 LEASE_HELD Conflict, "somebody else is changing the same service",
         "Another wharf command works on it right now.",
         "Wait until it is done, and try again.";
-    0506 FOREIGN Conflict, "a container of that name is not wharf's",
+    506 FOREIGN Conflict, "a container of that name is not wharf's",
         "Its labels are missing, or their seal does not hold: it was made by others, or changed.",
         "Choose another name with `--name`, or remove the container by hand.";
-    0801 DISK_FULL Unreachable, "no space is left on the disk",
+    507 SERVICE_SILENT Unreachable, "a service cannot be reached",
+        "It has ended, or its port is not published where wharf looked.",
+        "See what runs with `wharf ps`.";
+    508 PREDICT_REFUSED Failed, "a service gave no prediction",
+        "The input does not fit the model's signature, or the model raised an error.",
+        "The cause holds the server's own words; `wharf inspect MODEL` shows the signature.";
+    509 PREDICT_TIMEOUT Timeout, "a service took too long to answer",
+        "A large model or batch, or a server that hangs.",
+        "Ask for fewer rows at once; see `wharf logs NAME`.";
+    801 DISK_FULL Unreachable, "no space is left on the disk",
         "The disk with wharf's state, the cache or the engine's data is full.",
         "Make room: `docker system df` shows what the engine holds; `docker image prune` removes what nobody uses.";
-    0802 FILE_ACCESS Failed, "a file cannot be read or written",
+    802 FILE_ACCESS Failed, "a file cannot be read or written",
         "It is missing, its folder is not there, or its permissions do not allow it.",
         "Mend what the cause says about the path in the message.";
-    0803 CHANGED_MEANWHILE Conflict, "a record was changed by somebody else meanwhile",
+    803 CHANGED_MEANWHILE Conflict, "a record was changed by somebody else meanwhile",
         "Two commands worked on the same service.",
         "Try again.";
-    0804 STATE_DAMAGED Failed, "a file of wharf's state is damaged",
+    804 STATE_DAMAGED Failed, "a file of wharf's state is damaged",
         "It was edited by hand, or written by a newer wharf.",
         "Move the file away: what runs is known from its labels, only history is lost.";
-    0901 BUG Bug, "a fault of wharf itself",
+    901 BUG Bug, "a fault of wharf itself",
         "Something happened that should not be possible.",
         "Please report it with the lines shown and `wharf --version`.";
-    0902 CANCELLED Cancelled, "the command was cancelled",
+    902 CANCELLED Cancelled, "the command was cancelled",
         "^C or SIGTERM.",
         "Run it again to go on.";
 }

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use serde::Serialize;
+
 /// Why a text is no size or duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a {what}")]
@@ -11,7 +13,7 @@ pub struct ParseQuantityError {
 }
 
 /// A number of bytes. `k`, `M`, `G`, `T` (with or without `B`) are powers of 1000, `Ki`, `Mi`, `Gi`, `Ti` of 1024.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct ByteSize(pub u64);
 
 const UNITS: [(&str, u64); 13] = [

@@ -172,15 +172,9 @@ pub enum HostPort {
 pub struct Resources {
     /// Thousandths of a CPU.
     pub cpu_millis: Option<u32>,
-    #[serde(serialize_with = "size")]
     pub memory: Option<ByteSize>,
     pub gpus: Option<u32>,
-    #[serde(serialize_with = "size")]
     pub shm_size: Option<ByteSize>,
-}
-
-fn size<S: serde::Serializer>(size: &Option<ByteSize>, serializer: S) -> Result<S::Ok, S::Error> {
-    size.map(|size| size.0).serialize(serializer)
 }
 
 /// How the engine finds out whether a service works; for other people's tools, wharf asks itself.

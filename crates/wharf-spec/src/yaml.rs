@@ -90,7 +90,14 @@ fn explain(file: &str, text: &str, error: &Error) -> YamlError {
             };
             (codes::FILE_KEY, format!("unknown key `{field}`"), Some(hint))
         }
+        Error::InvalidBooleanStrict { .. } => {
+            (codes::FILE_VALUE, sentence, Some("write `true` or `false`".to_owned()))
+        }
         Error::Message { .. }
+        | Error::Unexpected { .. }
+        | Error::InvalidScalar { .. }
+        | Error::NonFiniteFloat { .. }
+        | Error::NullIntoString { .. }
         | Error::SerdeMissingField { .. }
         | Error::SerdeInvalidType { .. }
         | Error::SerdeInvalidValue { .. }
@@ -125,4 +132,80 @@ fn snippet(text: &str, line: u64, column: u64) -> String {
     let before = usize::try_from(column).unwrap_or(1).saturating_sub(1).min(120);
     let indent = " ".repeat(before);
     format!("{margin} |\n{line} | {shown}\n{margin} | {indent}^")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{error::Report, project_file::ProjectFile};
+
+    fn check(text: &str) -> String {
+        Report(&read::<ProjectFile>("wharf.yaml", text).unwrap_err()).to_string()
+    }
+
+    #[test]
+    fn an_unknown_key_is_shown_at_its_place() {
+        insta::assert_snapshot!(check("model:\n  path: iris.json\n  clases: [a, b]\n"), @r"
+error[W0104]: unknown key `clases`
+  --> wharf.yaml:3:3
+  |
+3 |   clases: [a, b]
+  |   ^
+
+hint: did you mean `classes`?
+");
+    }
+
+    #[test]
+    fn a_wrong_type_is_shown_at_its_place() {
+        insta::assert_snapshot!(check("model:\n  best_iteration: yes\n"), @r"
+error[W0103]: invalid boolean (strict mode expects true/false)
+  --> wharf.yaml:2:19
+  |
+2 |   best_iteration: yes
+  |                   ^
+
+hint: write `true` or `false`
+");
+    }
+
+    #[test]
+    fn a_syntax_error_is_shown_at_its_place() {
+        insta::assert_snapshot!(check("model:\n  path: \"iris.json\n"), @r#"
+error[W0102]: unclosed quote
+  --> wharf.yaml:2:9
+  |
+2 |   path: "iris.json
+  |         ^
+"#);
+    }
+
+    #[test]
+    fn a_python_version_without_quotes_stays_text() {
+        let file: ProjectFile = read("wharf.yaml", "model:\n  python_version: 3.10\n").unwrap();
+        assert_eq!(file.model.unwrap().python_version.as_deref(), Some("3.10"));
+    }
+
+    #[test]
+    fn hostile_files_are_refused() {
+        let bomb: String = (1..9).fold("a0: &a0 [x]\n".to_owned(), |text, at| {
+            let refs = vec![format!("*a{}", at - 1); 9].join(", ");
+            format!("{text}a{at}: &a{at} [{refs}]\n")
+        });
+        let files = [
+            bomb,
+            "[".repeat(100_000),
+            format!("model: {{meta: {{x: '{}'}}}}", "y".repeat(MAX_BYTES)),
+            "model: {}\n---\nmodel: {}\n".to_owned(),
+            "model: !!python/object:os.system {}\n".to_owned(),
+            "model: {}\nmodel: {}\n".to_owned(),
+        ];
+        for text in files {
+            assert!(
+                read::<ProjectFile>("wharf.yaml", &text).is_err(),
+                "{} passed",
+                &text[..40.min(text.len())]
+            );
+        }
+    }
 }

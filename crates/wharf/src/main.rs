@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `wharf`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    wharf::main()
+}

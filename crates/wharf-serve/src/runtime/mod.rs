@@ -1,5 +1,19 @@
 //! What answers: a runtime loads a bundle; the loaded model answers calls.
 
+pub mod trees;
+
+pub mod onnx_ml;
+
+pub mod neural;
+
+mod graph;
+
+mod cast;
+
+mod outputs;
+
+pub mod python;
+
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
@@ -99,7 +113,7 @@ pub enum Payload {
     /// Bytes as they are.
     Binary(Bytes),
     /// Several answers in order: the outputs of an ONNX graph.
-    List(Vec<Payload>),
+    List(Vec<Self>),
 }
 
 /// A table: columns of one length, in order.

@@ -1,0 +1,279 @@
+//! The image store of the engine. Load, build and pull answer 200 and put the error into the stream, so each
+//! stream is read to its end, and the end must say that it is done.
+
+use std::{collections::BTreeMap, convert::Infallible};
+
+use async_trait::async_trait;
+use bollard::{
+    errors::Error,
+    models::{BuildInfo, ContainerConfig, CreateImageInfo, ImageInspect},
+    query_parameters::{
+        BuildImageOptionsBuilder, CommitContainerOptionsBuilder, CreateImageOptionsBuilder,
+        ImportImageOptionsBuilder, RemoveImageOptions,
+    },
+};
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
+use wharf_spec::{label, reference::Reference, workload::WorkloadId};
+
+use super::{
+    Docker, podman,
+    refusal::{Refusal, meaning},
+    status::{labels_of, labels_that_count, utc},
+};
+use crate::{
+    BuildRequest, ImageFacts, Images,
+    error::{EngineError, Result},
+};
+
+#[async_trait]
+impl Images for Docker {
+    async fn find(&self, image: &str) -> Result<Option<ImageFacts>> {
+        Ok(self.inspect_image(image).await?.map(facts))
+    }
+
+    async fn load(
+        &self,
+        archive: BoxStream<'static, Bytes>,
+        reference: &Reference,
+    ) -> Result<ImageFacts> {
+        let action = || format!("load image `{reference}`");
+        let options = ImportImageOptionsBuilder::new().quiet(true).build();
+        let archive = archive.map(Ok::<_, Infallible>);
+        let answer = self.connection.patient.import_image_stream(options, archive, None);
+        let entries: Vec<BuildInfo> =
+            answer.try_collect().await.map_err(|error| self.connection.refused(action(), error))?;
+        let said: Vec<String> = entries.into_iter().filter_map(|entry| entry.stream).collect();
+        // Podman puts a host before it, Docker drops its own.
+        let path = reference.path().trim_start_matches("library/");
+        let name = format!("{path}:{}", reference.tag().unwrap_or_default());
+        if !said.iter().any(|line| line.trim_end().ends_with(&name)) {
+            let source = format!("the archive does not hold it; it holds: {}", said.concat().trim());
+            return Err(EngineError::Refused { action: action(), source: source.into() });
+        }
+        self.made(reference).await
+    }
+
+    async fn build(
+        &self,
+        context: BoxStream<'static, Bytes>,
+        request: BuildRequest<'_>,
+    ) -> Result<ImageFacts> {
+        let BuildRequest { reference, labels, output } = request;
+        let action = || format!("build image `{reference}`");
+        let labels = labels.iter().cloned().collect();
+        let name = reference.to_string();
+        let options = BuildImageOptionsBuilder::new().t(&name).labels(&labels);
+        let options = options.dockerfile("Dockerfile").rm(true).forcerm(true).build();
+        let context = bollard::body_stream(context);
+        let mut answer = self.connection.patient.build_image(options, None, Some(context));
+        let mut is_done = false;
+        let mut line = String::new();
+        while let Some(entry) = answer.next().await {
+            let entry = entry.map_err(|error| self.connection.refused(action(), error))?;
+            is_done |= entry.aux.is_some();
+            line.push_str(&entry.stream.or(entry.status).unwrap_or_default());
+            while let Some(end) = line.find('\n') {
+                let rest = line.split_off(end + 1);
+                tell(output, &line);
+                line = rest;
+            }
+        }
+        tell(output, &line);
+        if !is_done {
+            let source = "the engine went quiet before the image was there".into();
+            return Err(EngineError::Refused { action: action(), source });
+        }
+        self.made(reference).await
+    }
+
+    /// The image starts like the one that the workload was made of: its command, and no variable of the
+    /// workload's own, which may be secret.
+    async fn commit(
+        &self,
+        id: &WorkloadId,
+        reference: &Reference,
+        labels: &[(String, String)],
+    ) -> Result<ImageFacts> {
+        let found = self.connection.get(id).await?;
+        let config = found.container.config.clone().unwrap_or_default();
+        let base = match &found.container.image {
+            Some(image) => self.inspect_image(image).await?,
+            None => None,
+        };
+        let base = base.and_then(|image| image.config).unwrap_or_default();
+        let (entrypoint, command) = (base.entrypoint.unwrap_or_default(), base.cmd.unwrap_or_default());
+        let env = emptied(config.env.unwrap_or_default(), base.env.unwrap_or_default());
+        let ours = labels_of(&found.container).into_keys();
+        let ours = ours.filter(|name| name.starts_with(label::PREFIX));
+        let mut all: Vec<_> = ours.map(|name| (name, String::new())).collect();
+        all.extend_from_slice(labels);
+
+        let (name, tag) = name_and_tag(reference);
+        let mut options = CommitContainerOptionsBuilder::new()
+            .container(&found.handle)
+            .repo(&name)
+            .tag(&tag)
+            .pause(false);
+        if self.quirks.commit_by_lines {
+            options = options.changes(&podman::commit_lines(&all, &env, &entrypoint, &command));
+        }
+        let config = ContainerConfig {
+            labels: Some(all.into_iter().collect()),
+            env: Some(env),
+            entrypoint: Some(entrypoint),
+            cmd: Some(command),
+            ..ContainerConfig::default()
+        };
+        let made = self.connection.patient.commit_container(options.build(), config).await;
+        made.map_err(|error| self.connection.refused(format!("keep `{}` as an image", id.name), error))?;
+        self.made(reference).await
+    }
+
+    async fn pull(
+        &self,
+        reference: &Reference,
+        progress: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<ImageFacts> {
+        let (name, tag) = name_and_tag(reference);
+        let options = CreateImageOptionsBuilder::new().from_image(&name).tag(&tag).build();
+        let mut answer = self.connection.patient.create_image(Some(options), None, None);
+        while let Some(entry) = answer.next().await {
+            let entry = entry.map_err(|error| {
+                self.connection.refused(format!("pull image `{reference}`"), error)
+            })?;
+            let CreateImageInfo { id, status, .. } = entry;
+            let words: Vec<String> = id.into_iter().chain(status).collect();
+            tell(&progress, &words.join(": "));
+        }
+        self.made(reference).await
+    }
+
+    async fn remove(&self, image: &str) -> Result<()> {
+        let Some(name) = safe_in_a_path(image) else { return Ok(()) };
+        let removed =
+            self.connection.client.remove_image(name, None::<RemoveImageOptions>, None).await;
+        match removed {
+            Err(error) if !is_missing(&error) => {
+                Err(self.connection.refused(format!("remove image `{image}`"), error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Docker {
+    async fn inspect_image(&self, image: &str) -> Result<Option<ImageInspect>> {
+        let Some(name) = safe_in_a_path(image) else { return Ok(None) };
+        match self.connection.client.inspect_image(name).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(self.connection.refused(format!("look at image `{image}`"), error)),
+        }
+    }
+
+    /// Returns the facts of an image that the engine says it has made.
+    async fn made(&self, reference: &Reference) -> Result<ImageFacts> {
+        let image = reference.to_string();
+        self.find(&image).await?.ok_or(EngineError::NoImage { image })
+    }
+}
+
+fn is_missing(error: &Error) -> bool {
+    matches!(meaning(error), Refusal::Gone | Refusal::NoImage)
+}
+
+/// Returns an image's name or id if it stays what it is as part of an address. The client library puts it there
+/// as it stands, so `../containers/x` would be another question altogether.
+fn safe_in_a_path(image: &str) -> Option<&str> {
+    let is_id = |text: &str| {
+        text.len() >= 12 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    let id = image.strip_prefix("sha256:").unwrap_or(image);
+    (is_id(id) || image.parse::<Reference>().is_ok()).then_some(image)
+}
+
+/// Returns a reference in the two parts that the engine wants.
+fn name_and_tag(reference: &Reference) -> (String, String) {
+    let text = reference.to_string();
+    match text.split_once('@') {
+        Some((name, digest)) => {
+            let tag = reference.tag().map(|tag| format!(":{tag}")).unwrap_or_default();
+            (name.strip_suffix(&tag).unwrap_or(name).to_owned(), digest.to_owned())
+        }
+        None => {
+            let tag = reference.tag().unwrap_or_default();
+            let name = text.strip_suffix(&format!(":{tag}")).unwrap_or(&text);
+            (name.to_owned(), tag.to_owned())
+        }
+    }
+}
+
+/// Returns the base's variables, and the container's own ones without their values: no engine removes one.
+fn emptied(container: Vec<String>, base: Vec<String>) -> Vec<String> {
+    let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
+    let known: Vec<String> = base.iter().map(|pair| name(pair)).collect();
+    let own = container.iter().map(|pair| name(pair)).filter(|name| !known.contains(name));
+    let own: Vec<String> = own.map(|name| format!("{name}=")).collect();
+    base.into_iter().chain(own).collect()
+}
+
+fn tell(output: &(dyn Fn(String) + Send + Sync), line: &str) {
+    let line = line.trim_end();
+    if !line.is_empty() {
+        output(line.to_owned());
+    }
+}
+
+fn facts(image: ImageInspect) -> ImageFacts {
+    let config = image.config.unwrap_or_default();
+    let ports = config.exposed_ports.into_iter().flatten();
+    let tcp = ports.filter_map(|port| port.strip_suffix("/tcp").unwrap_or(&port).parse().ok());
+    let labels: BTreeMap<_, _> = labels_that_count(config.labels.into_iter().flatten());
+    ImageFacts {
+        id: image.id.unwrap_or_default(),
+        size: image.size.and_then(|size| size.try_into().ok()).unwrap_or(0),
+        labels,
+        env: config.env.unwrap_or_default(),
+        exposed_port: tcp.min(),
+        created: image.created.as_deref().and_then(utc),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_cannot_lead_to_another_address() {
+        let id = "0123456789abcdef".repeat(4);
+        for image in ["iris", "ml/iris:1", "reg:5000/iris", &id, &format!("sha256:{id}")] {
+            assert!(safe_in_a_path(image).is_some(), "{image} was refused");
+        }
+        for image in ["", "../containers/x", "iris/../../x", "iris?force=1", "iris#", "iris/json\n"] {
+            assert!(safe_in_a_path(image).is_none(), "{image} passed");
+        }
+    }
+
+    #[test]
+    fn a_reference_is_sent_in_two_parts() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let cases = [
+            ("iris".to_owned(), "iris", "latest"),
+            ("localhost:5000/ml/iris:1".to_owned(), "localhost:5000/ml/iris", "1"),
+            (format!("iris@{digest}"), "iris", digest.as_str()),
+            (format!("iris:1@{digest}"), "iris", digest.as_str()),
+        ];
+        for (text, name, tag) in cases {
+            let parts = name_and_tag(&text.parse().unwrap());
+            assert_eq!(parts, (name.to_owned(), tag.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_commit_keeps_no_variable_of_its_container() {
+        let container = ["PATH=/bin", "TOKEN=secret"].map(str::to_owned).to_vec();
+        let base = ["PATH=/usr/bin".to_owned()].to_vec();
+        assert_eq!(emptied(container, base), ["PATH=/usr/bin", "TOKEN="]);
+    }
+}

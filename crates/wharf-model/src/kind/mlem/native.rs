@@ -1,0 +1,115 @@
+//! MLEM models of XGBoost, LightGBM and ONNX: the file that it saved, with the signature that it recorded.
+
+use std::io::BufRead;
+
+use wharf_spec::{
+    data_type::DataType,
+    mlem::{ModelFile, Requirement},
+    model::{Answer, Argument, NativeOptions},
+};
+
+use super::{
+    MAIN, artifacts,
+    methods::{self, Options},
+};
+use crate::{
+    error::{ReadError, Result},
+    kind::{self, Draft},
+    recognise::target::Target,
+    tree::Format,
+};
+
+/// Describes a booster; its `predict` gives what the library's does.
+pub(super) fn trees(target: &Target, file: &ModelFile, format: Format) -> Result<Draft> {
+    refuse_other_steps(target, file)?;
+    let artifact = artifacts::of_processor(&target.path, file, MAIN, whole)?;
+    if artifact.seen.starts_with(b"binf") {
+        return Err(old_binary(file).in_file(&artifact.path));
+    }
+    let options = NativeOptions { best_iteration: target.section.best_iteration };
+    let (mut draft, facts) = kind::trees::read(&artifact.path, &artifact.seen, format, options)?;
+    draft.methods = methods::of(&target.path, file, Options::LeftOut)?;
+    for method in &mut draft.methods {
+        for argument in &mut method.args {
+            check_columns(argument, facts.features).map_err(|e| e.in_file(&target.path))?;
+            from_table(argument, kind::trees::argument(&facts));
+        }
+    }
+    Ok(draft)
+}
+
+/// Describes an ONNX model; its answer is the list of the graph's outputs.
+pub(super) fn onnx(target: &Target, file: &ModelFile) -> Result<Draft> {
+    refuse_other_steps(target, file)?;
+    let artifact = artifacts::of_processor(&target.path, file, MAIN, whole)?;
+    let (mut draft, facts) = kind::onnx::read(&artifact.path, &artifact.seen)?;
+    draft.classes = facts.classes;
+    draft.methods = methods::of(&target.path, file, Options::LeftOut)?;
+    for method in &mut draft.methods {
+        method.answer = Answer::Outputs;
+    }
+    Ok(draft)
+}
+
+/// Reads a whole file: these are parsed at once.
+fn whole(bytes: &mut dyn BufRead) -> Result<Vec<u8>, ReadError> {
+    let mut whole = Vec::new();
+    let read = bytes.read_to_end(&mut whole);
+    read.map_err(|error| ReadError::corrupt(format!("it could not be read: {error}")))?;
+    Ok(whole)
+}
+
+/// Takes what the model's own file knows of its table. Types of the library itself become plain tables.
+fn from_table(argument: &mut Argument, table: Argument) {
+    argument.keyword = None;
+    argument.allows_missing = true;
+    match &argument.data_type {
+        DataType::DMatrix(_) | DataType::Unspecified(_) => argument.data_type = table.data_type,
+        DataType::Lightgbm(data) => argument.data_type = (*data.inner).clone(),
+        _ => {}
+    }
+    if !matches!(argument.data_type, DataType::DataFrame(_)) {
+        argument.fields = table.fields;
+    }
+}
+
+/// The signature and the trees must speak of the same columns.
+fn check_columns(argument: &Argument, features: usize) -> Result<(), ReadError> {
+    let columns = match &argument.data_type {
+        DataType::DataFrame(frame) => Some(frame.columns.len() as u64),
+        data_type => kind::said::columns(data_type),
+    };
+    match columns {
+        Some(columns) if columns != features as u64 => Err(ReadError::corrupt(format!(
+            "it says that the model takes {columns} columns, and its trees take {features}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn refuse_other_steps(target: &Target, file: &ModelFile) -> Result<()> {
+    let Some(other) = file.processors.keys().find(|name| *name != MAIN) else { return Ok(()) };
+    Err(ReadError::Unsupported {
+        what: format!("its step `{other}` needs Python, which a native model does not have"),
+        hint: Some("save the model without it, or write a `predict.py` that does both".to_owned()),
+    }
+    .in_file(&target.path))
+}
+
+/// Returns the error for what XGBoost before 2 wrote into `.xgb` files.
+fn old_binary(file: &ModelFile) -> ReadError {
+    let version = file.requirements.iter().find_map(|requirement| match requirement {
+        Requirement::Installable(package) if package.module == "xgboost" => {
+            package.version.as_deref()
+        }
+        _ => None,
+    });
+    let version = version.map(|version| format!("=={version}")).unwrap_or_default();
+    ReadError::Unsupported {
+        what: "it is in XGBoost's old binary form, which only the version that saved it reads"
+            .to_owned(),
+        hint: Some(format!(
+            "with `pip install xgboost{version}`, load it and call `booster.save_model(\"model.ubj\")`"
+        )),
+    }
+}

@@ -1,0 +1,10 @@
+//! The one test program of this crate, a module for each area.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap")]
+
+mod tree;
+
+mod onnx;
+
+mod pickle;
+
+mod recognise;

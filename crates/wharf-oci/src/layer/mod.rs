@@ -1,0 +1,152 @@
+//! A layer not yet written: a recipe that can be replayed, so that no layer is ever whole in memory.
+
+mod tar;
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use sha2::{Digest as _, Sha256};
+use wharf_spec::digest::{Algorithm, Digest};
+
+use crate::error::Result;
+
+/// One file of a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Where it lies in the image, without a leading `/`.
+    pub path: String,
+    pub mode: Mode,
+    pub content: Content,
+}
+
+/// The two modes that layers have: sources' own modes depend on a umask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// 0644
+    Plain,
+    /// 0755
+    Executable,
+}
+
+/// Where a file's bytes come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    Bytes(Vec<u8>),
+    File {
+        path: PathBuf,
+        /// Bytes; a file of another size is refused when the layer is written.
+        size: u64,
+    },
+}
+
+impl Content {
+    /// Returns the number of bytes.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File { size, .. } => *size,
+        }
+    }
+}
+
+/// The recipe of a layer: files in order of their paths, all owned by root, all of one constant time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    entries: Vec<Entry>,
+}
+
+impl Layer {
+    /// Returns a recipe of these files.
+    pub fn new(mut entries: Vec<Entry>) -> Self {
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        Self { entries }
+    }
+
+    /// Writes the layer as an uncompressed tar.
+    ///
+    /// # Errors
+    /// When a file cannot be read, has changed its size, or the writer fails.
+    pub fn write(&self, writer: impl Write) -> Result<()> {
+        tar::write(&self.entries, writer)
+    }
+
+    /// Reads all files once and returns the digest of the uncompressed tar (OCI's `diff_id`) and its size.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn digest(&self) -> Result<(Digest, u64)> {
+        let mut hasher = Hashing { hash: Sha256::new(), size: 0 };
+        self.write(&mut hasher)?;
+        Ok((Digest::new(Algorithm::Sha256, hasher.hash.finalize().into()), hasher.size))
+    }
+}
+
+struct Hashing {
+    hash: Sha256,
+    size: u64,
+}
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.hash.update(bytes);
+        self.size += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(path: &str, content: Content) -> Entry {
+        Entry { path: path.to_owned(), mode: Mode::Plain, content }
+    }
+
+    #[test]
+    fn order_place_and_age_of_the_files_make_no_difference() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x");
+        std::fs::write(&file, "abc").unwrap();
+        let one = Layer::new(vec![
+            entry("b", Content::Bytes(b"1".to_vec())),
+            entry("a", Content::File { path: file, size: 3 }),
+        ]);
+        let other = Layer::new(vec![
+            entry("a", Content::Bytes(b"abc".to_vec())),
+            entry("b", Content::Bytes(b"1".to_vec())),
+        ]);
+        assert_eq!(one.digest().unwrap(), other.digest().unwrap());
+    }
+
+    #[test]
+    fn a_file_that_changed_its_size_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x");
+        std::fs::write(&file, "abcd").unwrap();
+        for size in [3, 5] {
+            let layer = Layer::new(vec![entry("a", Content::File { path: file.clone(), size })]);
+            assert!(layer.digest().is_err(), "{size} bytes were expected, 4 are there");
+        }
+    }
+
+    #[test]
+    fn long_paths_survive() {
+        let path = format!("{}/file", "deep/".repeat(60).trim_end_matches('/'));
+        let layer = Layer::new(vec![entry(&path, Content::Bytes(b"x".to_vec()))]);
+        let mut bytes = Vec::new();
+        layer.write(&mut bytes).unwrap();
+        let mut archive = ::tar::Archive::new(bytes.as_slice());
+        let found: Vec<_> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| entry.unwrap().path().unwrap().into_owned())
+            .collect();
+        assert_eq!(found, [std::path::PathBuf::from(path)]);
+    }
+}

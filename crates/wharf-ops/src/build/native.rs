@@ -1,0 +1,203 @@
+//! Images of native kinds: the static server, the model, and nothing else. No network is needed, and no base.
+
+use std::{collections::BTreeMap, fs, io, path::Path};
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream::BoxStream};
+use tokio::sync::mpsc;
+use wharf_engine::{ImageFacts, error::EngineError};
+use wharf_model::recognise::{FileSource, Model};
+use wharf_oci::{
+    archive,
+    error::OciError,
+    image::{Empty, HealthConfig, Image, NamedLayer, RunConfig},
+    layer::{Content, Entry, Layer, Mode},
+};
+use wharf_spec::{codes, digest::Digest, model::CARD_FILE, reference::Reference};
+
+use super::{BUNDLE_PATH, BuildOptions, KEY_LABEL, SERVER_PATH, SERVER_PORT, USER};
+use crate::{
+    context::Context,
+    error::{Error, Result},
+};
+
+/// A file from this size on is a layer of its own, under server and code: a change of code leaves it alone.
+const OWN_LAYER_BYTES: u64 = 16 << 20;
+
+pub(super) fn refuse_base(options: &BuildOptions) -> Result<()> {
+    match options.base.as_deref() {
+        None | Some("scratch") => Ok(()),
+        Some(base) => {
+            let action = format!("`--base {base}` has no effect: this model needs no base image");
+            Err(Error::new(codes::UNSUPPORTED_FIELD, action).hint("leave `--base` out"))
+        }
+    }
+}
+
+pub(super) async fn build(
+    context: &Context,
+    model: &Model,
+    server: &Path,
+    reference: &Reference,
+    key: &Digest,
+) -> Result<ImageFacts> {
+    let layers = plan(model, server)?;
+    let run = run_config(model, key);
+    let image = tokio::task::spawn_blocking(move || Image::new(layers, &run, architecture()))
+        .await
+        .expect("hashing does not panic")
+        .map_err(assembling)?;
+    load(context, image, reference).await
+}
+
+/// Returns the layers: big files, the server, and everything small.
+fn plan(model: &Model, server: &Path) -> Result<Vec<NamedLayer>> {
+    let (big, small): (Vec<_>, Vec<_>) = bundle_entries(model)
+        .into_iter()
+        .partition(|entry| entry.content.size() >= OWN_LAYER_BYTES);
+    let mut layers: Vec<_> = big
+        .into_iter()
+        .map(|entry| NamedLayer {
+            title: format!("weights {}", entry.path),
+            layer: Layer::new(vec![entry]),
+        })
+        .collect();
+    layers.push(NamedLayer {
+        title: format!("server {}", model.card.runtime.program()),
+        layer: Layer::new(vec![server_entry(server)?]),
+    });
+    layers
+        .push(NamedLayer { title: format!("model {}", model.card.name), layer: Layer::new(small) });
+    Ok(layers)
+}
+
+/// Returns the bundle's files: the card, and every file of the model.
+pub(super) fn bundle_entries(model: &Model) -> Vec<Entry> {
+    let card = serde_json::to_vec_pretty(&model.card).expect("a card is plain data");
+    let card = (CARD_FILE, Content::Bytes(card));
+    let files = model.card.files.iter().zip(&model.sources).map(|(file, source)| {
+        let content = match source {
+            FileSource::Bytes(bytes) => Content::Bytes(bytes.clone()),
+            FileSource::File(path) => Content::File { path: path.clone(), size: file.size },
+        };
+        (file.path.as_str(), content)
+    });
+    std::iter::once(card)
+        .chain(files)
+        .map(|(path, content)| Entry { path: in_bundle(path), mode: Mode::Plain, content })
+        .collect()
+}
+
+fn in_bundle(path: &str) -> String {
+    format!("{}/{path}", BUNDLE_PATH.trim_start_matches('/'))
+}
+
+pub(super) fn server_entry(server: &Path) -> Result<Entry> {
+    let meta = fs::metadata(server).map_err(|source| Error::file("read", server, source))?;
+    Ok(Entry {
+        path: SERVER_PATH.trim_start_matches('/').to_owned(),
+        mode: Mode::Executable,
+        content: Content::File { path: server.to_owned(), size: meta.len() },
+    })
+}
+
+fn run_config(model: &Model, key: &Digest) -> RunConfig {
+    const SECOND: u64 = 1_000_000_000;
+    RunConfig {
+        user: USER.to_owned(),
+        exposed_ports: BTreeMap::from([(format!("{SERVER_PORT}/tcp"), Empty {})]),
+        entrypoint: vec![SERVER_PATH.to_owned()],
+        cmd: vec!["serve".to_owned()],
+        working_dir: "/".to_owned(),
+        labels: labels(model, key).into_iter().collect(),
+        healthcheck: Some(HealthConfig {
+            test: vec!["CMD".to_owned(), SERVER_PATH.to_owned(), "probe".to_owned()],
+            interval: 10 * SECOND,
+            timeout: 5 * SECOND,
+            start_period: 60 * SECOND,
+            retries: 3,
+        }),
+        ..RunConfig::default()
+    }
+}
+
+/// Returns the labels of a model's image; none begins with `wharf.`, since those are believed on containers only.
+pub(super) fn labels(model: &Model, key: &Digest) -> Vec<(String, String)> {
+    [
+        (KEY_LABEL, key.to_string()),
+        ("io.wharf.model.hash", model.card.hash().to_string()),
+        ("io.wharf.model.kind", model.card.kind.to_string()),
+        ("org.opencontainers.image.title", model.card.name.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
+}
+
+/// The name of this machine's architecture, as images have it (Go's `GOARCH`).
+pub(super) fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+async fn load(context: &Context, image: Image, reference: &Reference) -> Result<ImageFacts> {
+    let name = reference.clone();
+    let (archive, written) = stream(move |writer| archive::write(&image, &name, writer));
+    let loaded = context.images()?.load(archive, reference).await;
+    written.finish(loaded).await
+}
+
+fn assembling(error: OciError) -> Error {
+    let code = match &error {
+        OciError::Read { .. } => codes::FILE_ACCESS,
+        OciError::Changed { .. } => codes::CHANGED_MEANWHILE,
+        _ => codes::BUG,
+    };
+    Error::new(code, "could not assemble the image").because(error)
+}
+
+/// The writing half of a stream.
+pub(super) struct Written(tokio::task::JoinHandle<Result<(), OciError>>);
+
+impl Written {
+    /// Waits until all is written, and returns what the engine said of it.
+    pub(super) async fn finish<T>(self, answer: Result<T, EngineError>) -> Result<T> {
+        match self.0.await.expect("writing an archive does not panic") {
+            // The engine's own answer says more than "the pipe broke".
+            Ok(()) | Err(OciError::Write(_)) => Ok(answer?),
+            Err(error) => Err(assembling(error)),
+        }
+    }
+}
+
+/// Returns as a stream what a function writes, on a thread of its own, in pieces of 1 MiB.
+pub(super) fn stream(
+    write: impl FnOnce(&mut dyn io::Write) -> Result<(), OciError> + Send + 'static,
+) -> (BoxStream<'static, Bytes>, Written) {
+    let (sender, receiver) = mpsc::channel(4);
+    let writer = tokio::task::spawn_blocking(move || {
+        write(&mut io::BufWriter::with_capacity(1 << 20, Pieces(sender)))
+    });
+    let stream = futures_util::stream::unfold(receiver, async |mut receiver| {
+        receiver.recv().await.map(|piece| (piece, receiver))
+    });
+    (stream.boxed(), Written(writer))
+}
+
+/// A writer into a bounded channel.
+struct Pieces(mpsc::Sender<Bytes>);
+
+impl io::Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.blocking_send(Bytes::copy_from_slice(bytes)) {
+            Ok(()) => Ok(bytes.len()),
+            Err(_) => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

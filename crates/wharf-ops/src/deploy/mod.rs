@@ -1,0 +1,312 @@
+//! A model → a running, healthy service; the same again changes nothing.
+//!
+//! For now the engine publishes the port of the model's own container, so an old generation is stopped before
+//! the new one starts, and started again when the new one does not become healthy.
+
+mod ready;
+
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+
+use wharf_model::recognise::Model;
+use wharf_spec::{
+    codes,
+    event::Event,
+    label,
+    name::WorkloadName,
+    seal::Seal,
+    status::{Phase, Status},
+    workload::{
+        Hardening, HealthCheck, HostPort, Mount, Port, Resources, Workload, WorkloadId,
+        WorkloadKind,
+    },
+};
+
+use crate::{
+    build::{self, BuildOptions, Built, SERVER_PATH, SERVER_PORT},
+    context::{Context, cancelled},
+    error::{Error, Result},
+    service::{self, GRACE_SECS, LEASE_PATIENCE, Owner},
+    store::{
+        RecordName, StateStore as _,
+        folder::FolderStore,
+        record::{DeploymentRecord, PortOwner, RECORD_SCHEMA, Release},
+    },
+};
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpRequest {
+    pub name: WorkloadName,
+    pub build: BuildOptions,
+    /// Empty: the server's port on the first free one from 8080 on, on 127.0.0.1.
+    pub ports: Vec<Port>,
+    pub env: BTreeMap<String, String>,
+    pub resources: Resources,
+    pub mounts: Vec<Mount>,
+    /// How long the service may take to become healthy; `None`: do not wait.
+    pub wait: Option<Duration>,
+}
+
+/// A service that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployed {
+    pub status: Status,
+    pub url: Option<String>,
+    pub built: Built,
+    pub changed: bool,
+}
+
+/// Makes it so: builds what is missing, runs, waits until healthy. Unchanged: nothing happens.
+///
+/// # Errors
+/// Besides those of the build and the engine: `NAME_TAKEN`, `FOREIGN`, `DIED_AT_START`, `NOT_HEALTHY`, `CANCELLED`.
+/// After any of them what ran before runs again, and nothing of the new generation is left.
+pub async fn up(
+    context: &Context,
+    store: &FolderStore,
+    model: &Model,
+    request: &UpRequest,
+) -> Result<Deployed> {
+    let deployed = make_so(context, store, model, request).await;
+    if deployed.is_err() {
+        // The error that matters is the first one: a store that stays behind does no harm.
+        service::tidy_store(context, store).await.ok();
+    }
+    deployed
+}
+
+async fn make_so(
+    context: &Context,
+    store: &FolderStore,
+    model: &Model,
+    request: &UpRequest,
+) -> Result<Deployed> {
+    let record = RecordName { project: context.project.clone(), name: request.name.clone() };
+    check_owner(context, store, request).await?;
+    context.stores.remember(store)?;
+    let _lease = store.lease(&record, LEASE_PATIENCE).await?;
+    let built = build::build(context, store, model, &request.build).await?;
+    context.check_cancelled()?;
+    let there = check_owner(context, store, request).await?;
+    let workload = workload(context, store, model, request, &built, &there);
+    let deployed = match unchanged(context, &workload, &there).await {
+        Some(status) => {
+            let url = first_url(context, &status);
+            context.report(Event::Unchanged { name: request.name.to_string(), url: url.clone() });
+            Deployed { status, url, built, changed: false }
+        }
+        None => replace(context, request, &workload, &there, built).await?,
+    };
+    remove_others(context, &deployed.status.id, &there).await?;
+    write_record(context, store, &record, model, &deployed).await?;
+    Ok(deployed)
+}
+
+/// Returns the generations that are there, newest first, if all of them belong to this store.
+async fn check_owner(
+    context: &Context,
+    store: &FolderStore,
+    request: &UpRequest,
+) -> Result<Vec<Status>> {
+    let found = service::generations(context, &request.name).await?;
+    if let Some(owner) = service::owner(context, &request.name, &found)?
+        && owner.id() != store.id()
+    {
+        return Err(service::name_taken(&request.name, &format!("`{}`", owner.place())));
+    }
+    debug_assert!(
+        found.iter().all(|(_, owner)| matches!(owner, Owner::Store(_))),
+        "owner() refuses others"
+    );
+    Ok(found.into_iter().map(|(status, _)| status).collect())
+}
+
+/// Returns the workload to run: the next generation, sealed.
+fn workload(
+    context: &Context,
+    store: &FolderStore,
+    model: &Model,
+    request: &UpRequest,
+    built: &Built,
+    there: &[Status],
+) -> Workload {
+    let id = WorkloadId {
+        project: context.project.clone(),
+        name: request.name.clone(),
+        generation: there.first().map_or(1, |newest| newest.id.generation + 1),
+    };
+    let mut env = request.env.clone();
+    let hosts = env.entry("WHARF_SERVE_HOSTS".to_owned()).or_default();
+    if hosts.is_empty() {
+        hosts.push_str(request.name.as_str());
+    }
+    let mut workload = Workload {
+        image_digest: Some(built.key),
+        env,
+        mounts: request.mounts.clone(),
+        ports: ports(request, there),
+        resources: request.resources.clone(),
+        health: Some(HealthCheck {
+            command: vec![SERVER_PATH.to_owned(), "probe".to_owned()],
+            interval_secs: 10,
+            timeout_secs: 5,
+            start_period_secs: 60,
+        }),
+        hardening: if model.card.runtime.is_native() {
+            Hardening::native()
+        } else {
+            Hardening::default()
+        },
+        grace_secs: u32::try_from(GRACE_SECS).expect("a small constant"),
+        ..Workload::new(id, WorkloadKind::Service, built.reference.to_string())
+    };
+    seal(context, store, &mut workload);
+    workload
+}
+
+/// Returns what is published; a port that wharf chose before is preferred.
+fn ports(request: &UpRequest, there: &[Status]) -> Vec<Port> {
+    if !request.ports.is_empty() {
+        return request.ports.clone();
+    }
+    let before = there.iter().flat_map(|status| &status.endpoints).next();
+    let host = HostPort::From(before.map_or(SERVER_PORT, |endpoint| endpoint.host_port));
+    vec![Port { container: SERVER_PORT, host, address: IpAddr::from([127, 0, 0, 1]) }]
+}
+
+/// Labels a workload as made through this store.
+pub(crate) fn seal(context: &Context, store: &FolderStore, workload: &mut Workload) {
+    let mut all = label::of(workload);
+    all.insert(label::STORE.to_owned(), store.id().to_string());
+    let seal = Seal::over(store.seal_key(), &context.engine.about().id, &all);
+    workload.labels.insert(label::STORE.to_owned(), store.id().to_string());
+    workload.labels.insert(label::SEAL.to_owned(), seal.to_string());
+}
+
+/// Returns the generation that already is as asked, and answers.
+async fn unchanged(context: &Context, workload: &Workload, there: &[Status]) -> Option<Status> {
+    let wanted = workload.spec_digest().to_string();
+    let is_wanted = |status: &&Status| {
+        status.phase == Phase::Running && status.labels.get(label::SPEC_DIGEST) == Some(&wanted)
+    };
+    let status = there.iter().find(is_wanted)?;
+    ready::is_ready(context, &status.id).await.then(|| status.clone())
+}
+
+/// Stops the old generations, starts the new one, and goes back if it does not become healthy.
+async fn replace(
+    context: &Context,
+    request: &UpRequest,
+    workload: &Workload,
+    there: &[Status],
+    built: Built,
+) -> Result<Deployed> {
+    let engine = &context.engine;
+    wharf_engine::check(engine.as_ref(), workload)?;
+    let running: Vec<_> = there.iter().filter(|status| status.phase == Phase::Running).collect();
+    for old in &running {
+        engine.stop(&old.id, Duration::from_secs(GRACE_SECS)).await?;
+    }
+    let started = tokio::select! {
+        started = start(context, request, workload) => started,
+        () = context.cancel.cancelled() => Err(cancelled()),
+    };
+    match started {
+        Ok(status) => {
+            let url = first_url(context, &status);
+            Ok(Deployed { status, url, built, changed: true })
+        }
+        Err(error) => {
+            engine.delete(&workload.id, Duration::ZERO).await?;
+            for old in &running {
+                engine.start(&old.id).await?;
+            }
+            if there.is_empty() {
+                service::remove_empty_project(context).await?;
+            }
+            Err(match running.first() {
+                Some(old) => error.hint(format!("generation {} runs again", old.id.generation)),
+                None => error,
+            })
+        }
+    }
+}
+
+async fn start(context: &Context, request: &UpRequest, workload: &Workload) -> Result<Status> {
+    let id = &workload.id;
+    context.report(Event::Starting {
+        name: id.name.to_string(),
+        engine: context.engine.about().version.clone(),
+        project: id.project.to_string(),
+    });
+    let status = context.engine.apply(workload).await?;
+    if let Some(patience) = request.wait {
+        let took_ms = ready::wait(context, id, patience).await?;
+        let url = first_url(context, &status);
+        context.report(Event::Healthy { name: id.name.to_string(), url, took_ms });
+    }
+    Ok(status)
+}
+
+fn first_url(context: &Context, status: &Status) -> Option<String> {
+    let host = &context.engine.about().host;
+    status.endpoints.first().map(|endpoint| service::url(host, endpoint))
+}
+
+/// Removes every other generation: the one before, and what a killed command left.
+async fn remove_others(context: &Context, kept: &WorkloadId, there: &[Status]) -> Result<()> {
+    for other in there.iter().filter(|status| status.id != *kept) {
+        context.engine.delete(&other.id, Duration::from_secs(GRACE_SECS)).await?;
+        context.report(Event::Replaced {
+            name: other.id.name.to_string(),
+            generation: other.id.generation,
+        });
+    }
+    Ok(())
+}
+
+async fn write_record(
+    context: &Context,
+    store: &FolderStore,
+    name: &RecordName,
+    model: &Model,
+    deployed: &Deployed,
+) -> Result<()> {
+    let found = store.read(name).await?;
+    let status = &deployed.status;
+    if !deployed.changed
+        && found.as_ref().is_some_and(|(record, _)| record.current.handle == status.handle)
+    {
+        return Ok(());
+    }
+    let digest = status.labels.get(label::SPEC_DIGEST).and_then(|text| text.parse().ok());
+    let release = Release {
+        generation: status.id.generation,
+        model: model.shown.display().to_string(),
+        model_hash: model.card.hash(),
+        image: deployed.built.reference.to_string(),
+        image_id: deployed.built.facts.id.clone(),
+        image_digest: deployed.built.key,
+        spec_digest: digest
+            .ok_or_else(|| Error::new(codes::BUG, "the engine lost a label that wharf had set"))?,
+        handle: status.handle.clone(),
+        host_ports: status.endpoints.iter().map(|endpoint| endpoint.host_port).collect(),
+        when: context.clock.now(),
+    };
+    let (record, version) = match found {
+        Some((record, version)) => (record.with_release(release), Some(version)),
+        None => (first_record(name, release), None),
+    };
+    store.write(name, &record, version.as_ref()).await.map(|_| ())
+}
+
+fn first_record(name: &RecordName, release: Release) -> DeploymentRecord {
+    DeploymentRecord {
+        schema: RECORD_SCHEMA.to_owned(),
+        project: name.project.clone(),
+        name: name.name.clone(),
+        current: release,
+        history: Vec::new(),
+        port_owner: PortOwner::Engine,
+    }
+}

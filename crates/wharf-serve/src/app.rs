@@ -1,0 +1,52 @@
+//! What the routes share: the model's card, its methods made ready, and how it is.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use wharf_spec::model::{Method, ModelCard, RuntimeKind};
+
+use crate::{
+    guard::AllowedHosts, log::Log, readiness::Readiness, request_id::RequestIds,
+    schema::body::BodyReader,
+};
+
+/// One model and its server.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) card: Arc<ModelCard>,
+    /// In the order of the card.
+    pub(crate) readers: Vec<BodyReader>,
+    pub(crate) readiness: Readiness,
+    pub(crate) hosts: AllowedHosts,
+    pub(crate) ids: RequestIds,
+    pub(crate) log: Log,
+    /// One for each core: long native calls beyond that wait, so that health checks stay quick.
+    pub(crate) permits: Arc<Semaphore>,
+}
+
+impl App {
+    pub(crate) fn new(card: Arc<ModelCard>, hosts: AllowedHosts, log: Log) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            readers: card.methods.iter().map(BodyReader::new).collect(),
+            card,
+            readiness: Readiness::default(),
+            hosts,
+            ids: RequestIds::new(),
+            log,
+            permits: Arc::new(Semaphore::new(cores)),
+        }
+    }
+
+    /// Returns a method by its place in the card.
+    pub(crate) fn method(&self, index: usize) -> &Method {
+        &self.card.methods[index]
+    }
+
+    /// Says whether a call of so many rows may take long enough to be in the way of others.
+    pub(crate) fn is_long(&self, rows: usize) -> bool {
+        /// A forest of some hundred trees takes about 50 µs for so many rows.
+        const SHORT_ROWS: usize = 64;
+        rows > SHORT_ROWS || self.card.runtime == RuntimeKind::Neural
+    }
+}

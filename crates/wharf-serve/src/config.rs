@@ -1,0 +1,127 @@
+//! How this server runs: flags, then environment, then defaults. The only reader of the environment.
+
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
+
+use crate::{
+    args::{ServeArgs, UsageError},
+    log::LogStyle,
+    runtime::RuntimeSettings,
+};
+
+/// The port when nobody says another.
+pub(crate) const DEFAULT_PORT: u16 = 8080;
+
+/// The variables `WHARF_SERVE_…`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Environment(BTreeMap<&'static str, String>);
+
+const VARIABLES: [&str; 7] = [
+    "WHARF_SERVE_HOST",
+    "WHARF_SERVE_PORT",
+    "WHARF_SERVE_LOG",
+    "WHARF_SERVE_WORKERS",
+    "WHARF_SERVE_HOSTS",
+    "WHARF_SERVE_CALL_SECS",
+    "WHARF_SERVE_LOAD_SECS",
+];
+
+impl Environment {
+    /// Reads the variables of this process.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads them")]
+    pub(crate) fn of_process() -> Self {
+        let set = VARIABLES.into_iter().filter_map(|name| Some((name, std::env::var(name).ok()?)));
+        Self(set.filter(|(_, value)| !value.is_empty()).collect())
+    }
+
+    /// Returns the port that the environment names.
+    pub(crate) fn port(&self) -> Result<u16, UsageError> {
+        Ok(self.number("WHARF_SERVE_PORT")?.unwrap_or(DEFAULT_PORT))
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.0.get(name).cloned()
+    }
+
+    fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>, UsageError> {
+        let Some(value) = self.0.get(name) else { return Ok(None) };
+        let number = value.parse();
+        number
+            .map(Some)
+            .map_err(|_| UsageError(format!("`{name}={value}` is not a number it can be")))
+    }
+}
+
+/// How this server runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) bundle: PathBuf,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) port_file: Option<PathBuf>,
+    pub(crate) log: LogStyle,
+    /// Names under which the server may be asked, besides loopback names and addresses.
+    pub(crate) hosts: Vec<String>,
+    pub(crate) runtime: RuntimeSettings,
+}
+
+impl Config {
+    pub(crate) fn new(args: ServeArgs, environment: &Environment) -> Result<Self, UsageError> {
+        let log = args.log.or_else(|| environment.text("WHARF_SERVE_LOG"));
+        let hosts = environment.text("WHARF_SERVE_HOSTS").unwrap_or_default();
+        let host = args.host.or_else(|| environment.text("WHARF_SERVE_HOST"));
+        let port = args.port.map_or_else(|| environment.port(), Ok)?;
+        let workers = args
+            .workers
+            .map_or_else(|| environment.number("WHARF_SERVE_WORKERS"), |n| Ok(Some(n)))?;
+        if workers == Some(0) {
+            return Err(UsageError("at least one worker is needed".to_owned()));
+        }
+        Ok(Self {
+            bundle: args.bundle.unwrap_or_else(|| "/model".into()),
+            host: host.unwrap_or_else(|| "0.0.0.0".to_owned()),
+            port,
+            port_file: args.port_file,
+            log: log.map_or(Ok(LogStyle::Text), |style| style.parse())?,
+            hosts: hosts
+                .split([',', ' '])
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            runtime: RuntimeSettings {
+                python: args.python.unwrap_or_else(|| "python3".into()),
+                workers,
+                call_secs: environment.number("WHARF_SERVE_CALL_SECS")?.unwrap_or(30),
+                load_secs: environment.number("WHARF_SERVE_LOAD_SECS")?.unwrap_or(120),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&'static str, &str)]) -> Environment {
+        Environment(variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn flags_come_before_the_environment_and_that_before_defaults() {
+        let set =
+            environment(&[("WHARF_SERVE_PORT", "81"), ("WHARF_SERVE_HOSTS", "iris,a.example")]);
+        let config = Config::new(ServeArgs::default(), &set).unwrap();
+        assert_eq!((config.port, config.host.as_str()), (81, "0.0.0.0"));
+        assert_eq!(config.hosts, ["iris", "a.example"]);
+        let args = ServeArgs { port: Some(82), ..ServeArgs::default() };
+        assert_eq!(Config::new(args, &set).unwrap().port, 82);
+    }
+
+    #[test]
+    fn a_wrong_variable_is_named() {
+        let set = environment(&[("WHARF_SERVE_WORKERS", "many")]);
+        let error = Config::new(ServeArgs::default(), &set).unwrap_err();
+        assert_eq!(error.0, "`WHARF_SERVE_WORKERS=many` is not a number it can be");
+        let set = environment(&[("WHARF_SERVE_LOG", "xml")]);
+        assert!(Config::new(ServeArgs::default(), &set).unwrap_err().0.contains("text or json"));
+    }
+}

@@ -1,0 +1,148 @@
+//! The routes, and the edge that every request passes: guard, number, log, and a JSON body for every error.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use axum::{
+    Router,
+    body::HttpBody,
+    extract::{Request, State},
+    http::{HeaderValue, Method, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use futures_util::FutureExt;
+
+use crate::{app::App, log::RequestLine, page, problem::Problem, request_id};
+
+pub(crate) mod call;
+
+mod documents;
+
+mod health;
+
+mod pages;
+
+/// Paths that are the same for every model, for the log.
+const FIXED: [&str; 6] =
+    ["/", "/docs", "/interface.json", "/openapi.json", page::SCRIPT_PATH, page::STYLE_PATH];
+
+/// Asked every second by somebody, and never logged.
+const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
+
+/// Returns the whole application.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let mut router = Router::new()
+        .route("/", get(pages::home))
+        .route("/docs", get(pages::docs))
+        .route(page::SCRIPT_PATH, get(pages::script))
+        .route(page::STYLE_PATH, get(pages::style))
+        .route("/interface.json", get(documents::interface))
+        .route("/openapi.json", get(documents::openapi))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz));
+    for (index, method) in app.card.methods.iter().enumerate() {
+        let path = format!("/{}", method.name);
+        router = router.route(
+            &path,
+            post(move |State(app): State<Arc<App>>, request: Request| {
+                call::call(app, index, request)
+            }),
+        );
+    }
+    router
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), edge))
+        .with_state(app)
+}
+
+async fn unknown(State(app): State<Arc<App>>) -> Problem {
+    let methods: Vec<String> = app.card.methods.iter().map(|method| method.name.clone()).collect();
+    Problem::not_found(&methods)
+}
+
+async fn wrong_method() -> Problem {
+    Problem::wrong_method()
+}
+
+/// What every request passes, on its way in and out.
+async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = app.ids.of(request.headers());
+    let method = request.method().clone();
+    let route = Route::of(&app, request.uri().path());
+
+    let checked = app.hosts.check(&method, request.uri(), request.headers());
+    let mut response = match checked {
+        // A panic in a handler is the end of that request, not of its connection.
+        Ok(()) => AssertUnwindSafe(next.run(request))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| Problem::bug("the request could not be handled").into_response()),
+        Err(foreign) => Problem::from(foreign).into_response(),
+    };
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        let allow = response.headers_mut().remove(header::ALLOW);
+        response = problem.respond(&id);
+        if let Some(allow) = allow {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(request_id::HEADER, id.header());
+    if route != Route::Health {
+        let call = response.extensions().get::<call::Called>();
+        app.log.request(&RequestLine {
+            request_id: id.as_str(),
+            method: known_word(&method),
+            route: route.label(&app),
+            status: response.status().as_u16(),
+            rows: call.map(|call| call.rows),
+            model_ms: call.map(|call| call.model.as_secs_f64() * 1e3),
+            total_ms: started.elapsed().as_secs_f64() * 1e3,
+            bytes: response.body().size_hint().exact().unwrap_or_default(),
+        });
+    }
+    response
+}
+
+/// Where a request goes, in words of ours: what is logged is never text that somebody sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    Method(usize),
+    Fixed(&'static str),
+    Health,
+    Other,
+}
+
+impl Route {
+    fn of(app: &App, path: &str) -> Self {
+        let name = path.strip_prefix('/').unwrap_or_default();
+        if let Some(index) = app.card.methods.iter().position(|method| method.name == name) {
+            Self::Method(index)
+        } else if HEALTH.contains(&path) {
+            Self::Health
+        } else {
+            FIXED.into_iter().find(|fixed| *fixed == path).map_or(Self::Other, Self::Fixed)
+        }
+    }
+
+    fn label(self, app: &App) -> &str {
+        match self {
+            Self::Method(index) => &app.card.methods[index].name,
+            Self::Fixed(path) => path,
+            Self::Health => "health",
+            Self::Other => "other",
+        }
+    }
+}
+
+fn known_word(method: &Method) -> &str {
+    match *method {
+        Method::GET | Method::POST | Method::HEAD | Method::OPTIONS => method.as_str(),
+        Method::PUT | Method::DELETE | Method::PATCH => method.as_str(),
+        _ => "other",
+    }
+}

@@ -1,0 +1,78 @@
+//! Gradient-boosted trees: XGBoost and LightGBM.
+
+use std::{fs, sync::Arc};
+
+use serde_json::Value;
+use wharf_model::tree::{Ensemble, Format};
+use wharf_spec::model::{Answer, Method, ModelKind, RuntimeKind};
+
+use super::{
+    Bundle, CallError, LoadError, Loaded, Native, Payload, Runtime, RuntimeSettings, cast, outputs,
+};
+
+/// Our evaluators.
+#[derive(Debug, Clone, Copy)]
+pub struct Trees;
+
+impl Runtime for Trees {
+    fn kind(&self) -> RuntimeKind {
+        RuntimeKind::Trees
+    }
+
+    fn load(&self, bundle: &Bundle, _: &RuntimeSettings) -> Result<Loaded, LoadError> {
+        let card = &bundle.card;
+        let format = match card.kind {
+            ModelKind::Xgboost => Format::Xgboost,
+            ModelKind::Lightgbm => Format::Lightgbm,
+            other => return Err(LoadError(format!("no evaluator for the trees of {other}"))),
+        };
+        let bytes = read_entry(bundle)?;
+        let ensemble = Ensemble::read(format, &bytes, &card.options)
+            .map_err(|error| LoadError(format!("`{}`: {error}", card.entry)))?;
+        Ok(Loaded::Native(Arc::new(TreeModel { ensemble, classes: card.classes.clone() })))
+    }
+}
+
+/// Returns the content of the file that the card names.
+pub(super) fn read_entry(bundle: &Bundle) -> Result<Vec<u8>, LoadError> {
+    let path = bundle.folder.join(&bundle.card.entry);
+    fs::read(&path).map_err(|error| LoadError(format!("`{}`: {error}", path.display())))
+}
+
+#[derive(Debug)]
+struct TreeModel {
+    ensemble: Ensemble,
+    classes: Vec<Value>,
+}
+
+impl Native for TreeModel {
+    fn call(&self, method: &Method, inputs: Vec<Option<Payload>>) -> Result<Payload, CallError> {
+        // A booster's `predict` has a dozen arguments; the first one is the data.
+        let data = inputs.into_iter().next().flatten();
+        let data = data.ok_or_else(|| cast::unfit("the model needs data"))?;
+        let tensor = cast::tensor(data)?;
+        let (features, shape) = (self.ensemble.facts().features, tensor.shape());
+        if shape.len() != 2 || shape[1] != features {
+            return Err(cast::unfit(format!(
+                "the model has {features} features, the data has shape {shape:?}"
+            )));
+        }
+        let rows = cast::floats(tensor)?;
+        let no_classifier =
+            || CallError::Internal(format!("`{}` asks no classifier for classes", method.name));
+        match method.answer {
+            Answer::Value => Ok(Payload::Tensor(self.ensemble.predict(&rows))),
+            Answer::Probabilities => {
+                let probabilities = self.ensemble.probabilities(&rows);
+                Ok(Payload::Tensor(probabilities.ok_or_else(no_classifier)?))
+            }
+            Answer::Class => {
+                let indices = self.ensemble.class_indices(&rows).ok_or_else(no_classifier)?;
+                Ok(outputs::labels(&indices, &self.classes))
+            }
+            Answer::Outputs => {
+                Ok(Payload::List(vec![Payload::Tensor(self.ensemble.predict(&rows))]))
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! `serve`: bundle → runtime → ready → drained.
+
+use std::{
+    fmt, fs, future,
+    io::{self, stderr},
+    net::Ipv4Addr,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    task::JoinSet,
+    time,
+};
+use tokio_util::sync::CancellationToken;
+use wharf_spec::error::Source;
+
+use crate::{
+    app::App,
+    bundle,
+    config::Config,
+    error::ServeError,
+    guard::AllowedHosts,
+    listen,
+    log::Log,
+    routes::{self, call},
+    runtime::{Bundle, LoadError, Loaded, Runtime, WorkerState},
+};
+
+/// How often a starting worker is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Serves the model of a bundle until a signal says stop.
+pub(crate) fn serve(runtimes: &[&dyn Runtime], config: &Config) -> Result<ExitCode, ServeError> {
+    let started = Instant::now();
+    let bundle = Bundle::open(&config.bundle)?;
+    let runtime = bundle::runtime(runtimes, &bundle.card)?;
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(ServeError::System)?;
+    let ended = tokio.block_on(run(runtime, &bundle, config, started));
+    // Nothing waits for a native call that is still computing.
+    tokio.shutdown_background();
+    ended
+}
+
+async fn run(
+    runtime: &dyn Runtime,
+    bundle: &Bundle,
+    config: &Config,
+    started: Instant,
+) -> Result<ExitCode, ServeError> {
+    let mut signals = Signals::new().map_err(ServeError::System)?;
+    let log = Log::new(config.log, stderr()).map_err(ServeError::System)?;
+    let hosts = AllowedHosts::new(&config.hosts);
+    let app = Arc::new(App::new(Arc::clone(&bundle.card), hosts, log));
+    let (listener, address) = bind(config).await?;
+
+    let stop = CancellationToken::new();
+    let mut server = JoinSet::new();
+    server.spawn(listen::serve(listener, routes::router(Arc::clone(&app)), stop.clone()));
+
+    let outcome = tokio::select! {
+        told = signals.next() => Ok(told),
+        failed = live(&app, runtime, bundle, config, &address, started) => Err(failed),
+    };
+    app.readiness.drain();
+    stop.cancel();
+    let ended = match outcome {
+        Ok(told) => Ok(drain(&app, told, &mut server, &mut signals).await),
+        Err(error) => Err(error),
+    };
+    app.log.close();
+    ended
+}
+
+/// Brings the model up, then stays for ever; returns only when that fails.
+async fn live(
+    app: &Arc<App>,
+    runtime: &dyn Runtime,
+    bundle: &Bundle,
+    config: &Config,
+    address: &str,
+    started: Instant,
+) -> ServeError {
+    if let Err(error) = bring_up(app, runtime, bundle, config).await {
+        shut_down_workers(app).await;
+        return error;
+    }
+    let (name, took) = (&app.card.name, started.elapsed().as_millis());
+    app.log.say(&format!("{name} is ready after {took} ms: http://{address}/"));
+    future::pending().await
+}
+
+async fn bring_up(
+    app: &Arc<App>,
+    runtime: &dyn Runtime,
+    bundle: &Bundle,
+    config: &Config,
+) -> Result<(), ServeError> {
+    let model = runtime.load(bundle, &config.runtime).map_err(ServeError::Load)?;
+    app.readiness.loaded(model.clone());
+    if let Loaded::Worker(worker) = &model {
+        loop {
+            match worker.state() {
+                WorkerState::Ready => break,
+                WorkerState::Failed(why) => return Err(ServeError::Load(LoadError(why))),
+                WorkerState::Starting => time::sleep(LOOK_AGAIN).await,
+            }
+        }
+    }
+    for index in 0..app.card.methods.len() {
+        warm_up(app, &model, index).await?;
+    }
+    app.readiness.warm();
+    Ok(())
+}
+
+/// Answers the first example of a method, where there is one: a model that cannot do that is not ready.
+async fn warm_up(app: &Arc<App>, model: &Loaded, index: usize) -> Result<(), ServeError> {
+    let method = app.method(index);
+    let Some(example) = method.examples.first() else { return Ok(()) };
+    let failed = |source: Source| ServeError::WarmUp { method: method.name.clone(), source };
+    let body = serde_json::to_vec(example).expect("an example is JSON");
+    let inputs = app.readers[index].read(&body).map_err(|wrong| failed(wrong.error().into()))?;
+    call::answer(app, model, index, inputs).await.map_err(|error| failed(error.into()))?;
+    Ok(())
+}
+
+/// Lets what runs finish; a second signal ends everything at once.
+async fn drain(app: &App, told: Told, server: &mut JoinSet<()>, signals: &mut Signals) -> ExitCode {
+    app.log.say(&format!("{told}: finishing what runs"));
+    let finished = async {
+        server.join_next().await;
+        shut_down_workers(app).await;
+    };
+    tokio::select! {
+        () = finished => ExitCode::SUCCESS,
+        again = signals.next() => {
+            app.log.say(&format!("{again} again: ending at once"));
+            again.exit_code()
+        }
+    }
+}
+
+async fn shut_down_workers(app: &App) {
+    if let Some(Loaded::Worker(worker)) = app.readiness.any_model() {
+        worker.shutdown().await;
+    }
+}
+
+/// Starts to listen; returns the address as a browser on this machine can use it.
+async fn bind(config: &Config) -> Result<(TcpListener, String), ServeError> {
+    let wanted = format!("{}:{}", config.host, config.port);
+    let refused = |source| ServeError::Listen { address: wanted.clone(), source };
+    let listener = TcpListener::bind((config.host.as_str(), config.port)).await.map_err(refused)?;
+    let mut address = listener.local_addr().map_err(refused)?;
+    if let Some(path) = &config.port_file {
+        fs::write(path, address.port().to_string())
+            .map_err(|source| ServeError::PortFile { path: path.clone(), source })?;
+    }
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    Ok((listener, address.to_string()))
+}
+
+/// Which signal said stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Terminate,
+    Interrupt,
+}
+
+impl Told {
+    /// As a shell reports a process that a signal ended.
+    fn exit_code(self) -> ExitCode {
+        match self {
+            Self::Terminate => ExitCode::from(143),
+            Self::Interrupt => ExitCode::from(130),
+        }
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Terminate => "SIGTERM",
+            Self::Interrupt => "SIGINT",
+        })
+    }
+}
+
+/// Caught before anything else is done: in a container the first process gets no default for them.
+#[derive(Debug)]
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::Terminate,
+            _ = self.interrupt.recv() => Told::Interrupt,
+        }
+    }
+}

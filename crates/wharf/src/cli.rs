@@ -1,0 +1,86 @@
+//! The tree of commands. The doc comment of each is its help; what it does stands in its own file.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::{down, explain, inspect, logs, predict, ps, serve, up};
+
+const HELP: &str = "\
+{before-help}{about}
+
+{usage-heading} {usage}
+
+Start:
+  inspect   What a model is: kind, inputs and outputs, requirements, size, hash, risks
+  serve     Serve a model here, in the foreground, without a container
+  predict   Make a prediction with a service
+Run:
+  up        Build, run and wait until healthy; the same again changes nothing
+  down      End a service and remove everything made for it
+Look:
+  ps        What runs
+  logs      What a service wrote
+Set up:
+  explain   The page of an error: `wharf explain W0203`
+
+{options}{after-help}";
+
+/// From a trained model to a running service, on Docker.
+#[derive(Debug, Parser)]
+#[command(name = "wharf", version, propagate_version = true, help_template = HELP)]
+#[command(
+    after_help = "Examples:\n  wharf up examples/iris\n  wharf logs iris -f\n  wharf down iris"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The project [env: WHARF_PROJECT] [default: default]
+    #[arg(short = 'P', long, global = true, value_name = "NAME")]
+    pub(crate) project: Option<String>,
+    /// Run as if started in this folder
+    #[arg(short = 'C', global = true, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+    /// Print one JSON document (streams: one a line)
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print results only
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Show what tools print while they work
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// When to use colours [env: WHARF_COLOR]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: ColorChoice,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+/// The everyday verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Inspect(inspect::InspectArgs),
+    Serve(serve::ServeArgs),
+    Predict(predict::PredictArgs),
+    #[command(alias = "deploy", alias = "apply")]
+    Up(up::UpArgs),
+    Down(down::DownArgs),
+    Ps(ps::PsArgs),
+    Logs(logs::LogsArgs),
+    Explain(explain::ExplainArgs),
+}

@@ -1,0 +1,107 @@
+//! One file for each command: its arguments (the doc comments are its help) and what it does.
+
+pub(crate) mod inspect;
+
+pub(crate) mod serve;
+
+pub(crate) mod predict;
+
+pub(crate) mod up;
+
+pub(crate) mod down;
+
+pub(crate) mod ps;
+
+pub(crate) mod logs;
+
+pub(crate) mod explain;
+
+use std::{path::Path, sync::Arc};
+
+use tokio_util::sync::CancellationToken;
+use wharf_engine::Engine;
+use wharf_model::recognise::{Model, recognise};
+use wharf_ops::{
+    context::{Clock, Context, InstallSettings},
+    error::{Error, Result},
+};
+use wharf_spec::{codes, event::Event, name::WorkloadName};
+
+use crate::{
+    config::Config,
+    output::{Console, report::Lines},
+};
+
+/// What every command works with.
+pub(crate) struct Session<'a> {
+    pub(crate) config: Config,
+    pub(crate) console: &'a mut Console,
+    pub(crate) engine: Option<Arc<dyn Engine>>,
+    pub(crate) cancel: CancellationToken,
+}
+
+impl Session<'_> {
+    /// Connects to the engine and returns what operations work with.
+    pub(crate) async fn context(&self) -> Result<Context> {
+        let engine = match &self.engine {
+            Some(engine) => engine.clone(),
+            None => wharf_engine::connect::connect(&self.config.engine()?).await?,
+        };
+        let quiet = self.config.quiet || self.config.json;
+        Ok(Context {
+            engine,
+            project: self.config.project.clone(),
+            reporter: Arc::new(Lines::new(self.console.clone(), self.config.verbose, quiet)),
+            clock: Arc::new(SystemClock),
+            cancel: self.cancel.clone(),
+            helpers: self.config.helpers.clone(),
+            install: InstallSettings::default(),
+            stores: self.config.stores.clone(),
+        })
+    }
+
+    /// Recognises the model at a path of the command line.
+    pub(crate) async fn recognise(&self, target: &Path) -> Result<Model> {
+        let path = self.config.folder.join(target);
+        let shown = target.to_owned();
+        let mut model =
+            tokio::task::spawn_blocking(move || recognise(&path)).await.map_err(|panic| {
+                Error::new(codes::BUG, "the model's reader failed").because(panic)
+            })??;
+        model.shown = shown;
+        Ok(model)
+    }
+}
+
+/// Parses the name of a service.
+pub(crate) fn service_name(text: &str) -> Result<WorkloadName> {
+    text.parse()
+        .map_err(|error| Error::from(error).hint("see the names of what runs with `wharf ps -a`"))
+}
+
+/// Returns the events that tell of a recognised model.
+pub(crate) fn model_events(model: &Model) -> Vec<Event> {
+    let card = &model.card;
+    let file =
+        Path::new(&card.entry).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let recognised = Event::Recognised {
+        file,
+        kind: card.kind.to_string(),
+        runtime: card.runtime.to_string(),
+        summary: inspect::summary(card),
+        size: card.size(),
+        hash: card.hash(),
+    };
+    let risks =
+        card.risks.iter().map(|risk| Event::Risk { level: risk.level, text: risk.text.clone() });
+    std::iter::once(recognised).chain(risks).collect()
+}
+
+#[derive(Debug)]
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> String {
+        jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+}

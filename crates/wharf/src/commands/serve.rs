@@ -1,0 +1,115 @@
+//! `wharf serve`: the server of a model's image, here, without a container.
+
+use std::{net::IpAddr, path::PathBuf, process::Stdio, time::Duration};
+
+use clap::Args;
+use tokio::process::{Child, Command};
+use wharf_ops::{
+    context::Reporter as _,
+    error::{Error, Result},
+};
+use wharf_spec::codes;
+
+use super::{Session, model_events};
+use crate::output::report::Lines;
+
+/// Serve a model here, in the foreground, without a container
+///
+/// This starts the same server that the model's image holds. Models that run Python are not isolated: they can do
+/// what you can do.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  wharf serve examples/iris\n  \
+                        wharf serve examples/callable --python .venv/bin/python")]
+pub(crate) struct ServeArgs {
+    /// A model's file, or a folder with one
+    target: PathBuf,
+    /// The port; 0 takes a free one
+    #[arg(short, long, default_value_t = 8080)]
+    port: u16,
+    /// The address to listen on
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
+    host: IpAddr,
+    /// The interpreter for models that run Python [default: python3 of PATH]
+    #[arg(long, value_name = "PATH")]
+    python: Option<PathBuf>,
+    /// How many Python workers [default: 1 up to two cores, else half of the cores]
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+    /// How each request is logged
+    #[arg(long, value_name = "FORM", default_value = "text", value_parser = ["text", "json"])]
+    log: String,
+}
+
+pub(crate) async fn run(session: &mut Session<'_>, args: ServeArgs) -> Result<u8> {
+    let model = session.recognise(&args.target).await?;
+    let card = &model.card;
+    let program = session.config.helpers.program(card.runtime)?;
+    let reporter = Lines::new(session.console.clone(), false, session.config.quiet);
+    for event in model_events(&model) {
+        reporter.report(event);
+    }
+    let bundle = tempfile::Builder::new()
+        .prefix("wharf-serve-")
+        .tempdir()
+        .map_err(|source| Error::file("make a folder in", &std::env::temp_dir(), source))?;
+    model.write_bundle(bundle.path())?;
+    let mut command = Command::new(program);
+    command
+        .arg("serve")
+        .args([
+            "--host",
+            &args.host.to_string(),
+            "--port",
+            &args.port.to_string(),
+            "--log",
+            &args.log,
+        ])
+        .arg("--bundle")
+        .arg(bundle.path())
+        .stdin(Stdio::null())
+        // ^C reaches us alone, and we pass it on once.
+        .process_group(0)
+        .kill_on_drop(true);
+    if !card.runtime.is_native() {
+        command.arg("--python").arg(session.config.python(args.python.as_deref())?);
+        reporter.report(wharf_spec::event::Event::Note {
+            text: "not isolated: this model runs Python with your rights; `wharf up` runs it in a container".to_owned(),
+        });
+    }
+    if let Some(workers) = args.workers {
+        command.args(["--workers", &workers.to_string()]);
+    }
+    let mut child = command.spawn().map_err(|source| {
+        Error::new(codes::NO_HELPER, format!("could not start `{}`", card.runtime.program()))
+            .because(source)
+    })?;
+    let status = tokio::select! {
+        status = child.wait() => status,
+        () = session.cancel.cancelled() => end(&mut child).await,
+    };
+    let status = status.map_err(|source| {
+        Error::new(codes::BUG, "lost sight of the model server").because(source)
+    })?;
+    if session.cancel.is_cancelled() || status.success() {
+        return Ok(0);
+    }
+    let action = format!("the model server ended with {status}; its last lines say why");
+    Err(Error::new(codes::MODEL_LOAD, action))
+}
+
+/// Asks the server to end; it finishes what runs.
+async fn end(child: &mut Child) -> std::io::Result<std::process::ExitStatus> {
+    const PATIENCE: Duration = Duration::from_secs(25);
+    let pid =
+        child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+    if let Some(pid) = pid {
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+    }
+    match tokio::time::timeout(PATIENCE, child.wait()).await {
+        Ok(status) => status,
+        Err(_) => {
+            child.kill().await?;
+            child.wait().await
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Where settings come from: the only reader of environment and home directories.
+
+mod pip;
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use wharf_engine::connect::{ConnectSettings, EngineChoice, context_host};
+use wharf_ops::{
+    context::{Helpers, InstallSettings},
+    error::{Error, Result},
+    store::folder::{FolderStore, StoreIndex},
+};
+use wharf_spec::{codes, digest::Digest, error::Explain as _, name::ProjectName};
+
+use crate::{
+    cli::Global,
+    env_vars::{self, Variable},
+};
+
+/// The variables of a process, as they were when it started.
+#[derive(Debug, Clone, Default)]
+pub struct Env(BTreeMap<OsString, OsString>);
+
+impl Env {
+    /// Returns this process's own.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads them")]
+    pub fn of_process() -> Self {
+        Self(std::env::vars_os().collect())
+    }
+
+    /// Returns exactly these, for tests.
+    pub fn of(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        Self(variables.into_iter().collect())
+    }
+
+    pub(crate) fn get(&self, variable: Variable) -> Option<&OsStr> {
+        self.0
+            .get(OsStr::new(variable.0))
+            .map(OsString::as_os_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    pub(crate) fn text(&self, variable: Variable) -> Option<String> {
+        self.get(variable).map(|value| value.to_string_lossy().into_owned())
+    }
+
+    /// Returns a variable that programs also spell in lower case, such as `http_proxy`.
+    pub(crate) fn either_case(&self, variable: Variable) -> Option<String> {
+        let lower = variable.0.to_ascii_lowercase();
+        let lower = self.0.get(OsStr::new(&lower)).filter(|value| !value.is_empty());
+        lower.map(|value| value.to_string_lossy().into_owned()).or_else(|| self.text(variable))
+    }
+
+    fn path(&self, variable: Variable) -> Option<PathBuf> {
+        self.get(variable).map(PathBuf::from)
+    }
+}
+
+/// The settings of one command.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) project: ProjectName,
+    /// Where relative paths begin.
+    pub(crate) folder: PathBuf,
+    pub(crate) json: bool,
+    pub(crate) quiet: bool,
+    pub(crate) verbose: bool,
+    pub(crate) helpers: Helpers,
+    pub(crate) stores: StoreIndex,
+    env: Env,
+    data: PathBuf,
+}
+
+impl Config {
+    /// Reads what every command needs; the rest is read when it is asked for.
+    pub(crate) fn read(env: &Env, folder: &Path, program: &Path, global: &Global) -> Result<Self> {
+        let folder = match &global.directory {
+            Some(directory) => folder.join(directory),
+            None => folder.to_owned(),
+        };
+        if !folder.is_dir() {
+            let action = format!("there is no folder `{}`", folder.display());
+            return Err(Error::new(codes::FLAGS, action).hint("correct `-C`"));
+        }
+        let project = global.project.clone().or_else(|| env.text(env_vars::WHARF_PROJECT));
+        let project = match project {
+            Some(name) => name.parse().map_err(|error| {
+                Error::from(error).hint("projects are named by `-P NAME` or `WHARF_PROJECT`")
+            })?,
+            None => ProjectName::default_project(),
+        };
+        let beside = program.parent().unwrap_or(Path::new("."));
+        let helpers = env.path(env_vars::WHARF_HELPERS).unwrap_or_else(|| beside.to_owned());
+        let data = xdg(env, env_vars::XDG_DATA_HOME, ".local/share").join("wharf");
+        Ok(Self {
+            project,
+            folder,
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            helpers: Helpers { folder: helpers },
+            stores: StoreIndex { folder: data.join("stores") },
+            env: env.clone(),
+            data,
+        })
+    }
+
+    /// Returns where engines are looked for.
+    pub(crate) fn engine(&self) -> Result<ConnectSettings> {
+        let env = &self.env;
+        let home = env.path(env_vars::HOME);
+        let docker = env
+            .path(env_vars::DOCKER_CONFIG)
+            .or_else(|| home.as_ref().map(|home| home.join(".docker")));
+        let docker_host = env.text(env_vars::DOCKER_HOST);
+        if docker_host.is_some() && env.get(env_vars::DOCKER_TLS_VERIFY).is_some() {
+            let action = "DOCKER_TLS_VERIFY is set, and wharf does not speak TLS to an engine yet";
+            return Err(Error::new(codes::ENGINE_HOST, action)
+                .hint("use the engine's socket: `DOCKER_HOST=unix:///var/run/docker.sock`"));
+        }
+        let context = env.text(env_vars::DOCKER_CONTEXT);
+        let context_host = match (&docker_host, docker) {
+            (None, Some(docker)) => context_host(&docker, context.as_deref())?,
+            _ => None,
+        };
+        Ok(ConnectSettings {
+            docker_host,
+            context_host,
+            runtime_dir: env.path(env_vars::XDG_RUNTIME_DIR),
+            home,
+            engine: EngineChoice::Auto,
+        })
+    }
+
+    /// Returns what containers that install packages need of this machine's settings.
+    pub(crate) fn install(&self) -> Result<InstallSettings> {
+        let cache = xdg(&self.env, env_vars::XDG_CACHE_HOME, ".cache").join("wharf");
+        pip::settings(&self.env, &cache)
+    }
+
+    /// Returns the interpreter of `wharf serve`: the one that was named, else `python3` of PATH.
+    pub(crate) fn python(&self, named: Option<&Path>) -> Result<PathBuf> {
+        let missing = |what: &str| {
+            Error::new(codes::NO_PYTHON, format!("{what} is not a Python interpreter"))
+                .hint("name one with `--python PATH`, or run the model in a container: `wharf up`")
+        };
+        match named {
+            Some(path) if path.components().count() > 1 => {
+                let path = self.folder.join(path);
+                if is_program(&path) {
+                    Ok(path)
+                } else {
+                    Err(missing(&format!("`{}`", path.display())))
+                }
+            }
+            Some(name) => find_program(&self.env, name)
+                .ok_or_else(|| missing(&format!("`{}`", name.display()))),
+            None => find_program(&self.env, Path::new("python3")).ok_or_else(|| {
+                Error::new(
+                    codes::NO_PYTHON,
+                    "this model runs Python, and there is no `python3` on PATH",
+                )
+                .hint("name one with `--python PATH`, or run the model in a container: `wharf up`")
+            }),
+        }
+    }
+
+    /// Opens the state store of a model's folder, made where it is missing. A folder that cannot be written has
+    /// its state in the user's data.
+    pub(crate) fn store(&self, folder: &Path) -> Result<FolderStore> {
+        let beside = folder.join(".wharf").join("state");
+        match FolderStore::open_or_create(&beside) {
+            Err(error) if error.code() == codes::FILE_ACCESS => {
+                let absolute = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+                let hash = Digest::blake3(absolute.as_os_str().as_encoded_bytes()).hex();
+                FolderStore::open_or_create(&self.data.join("state").join(&hash[..16]))
+            }
+            other => other,
+        }
+    }
+}
+
+fn xdg(env: &Env, variable: Variable, beneath_home: &str) -> PathBuf {
+    env.path(variable).filter(|path| path.is_absolute()).unwrap_or_else(|| {
+        env.path(env_vars::HOME).unwrap_or_else(|| PathBuf::from("/")).join(beneath_home)
+    })
+}
+
+fn is_program(path: &Path) -> bool {
+    path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+fn find_program(env: &Env, name: &Path) -> Option<PathBuf> {
+    let path = env.get(env_vars::PATH)?;
+    std::env::split_paths(path).map(|folder| folder.join(name)).find(|path| is_program(path))
+}

@@ -1,0 +1,81 @@
+//! Events and values → text. Results go to stdout, everything else to stderr.
+
+pub(crate) mod report;
+
+pub(crate) mod signals;
+
+pub(crate) mod style;
+
+pub(crate) mod table;
+
+pub(crate) mod text;
+
+use std::{
+    fmt,
+    io::{self, IsTerminal as _, Write},
+    sync::{Arc, Mutex},
+};
+
+pub(crate) use style::Style;
+
+/// The two streams of a command, and what is known of them.
+#[derive(Clone)]
+pub struct Console {
+    out: Shared,
+    err: Shared,
+    /// Whether stdout is a terminal.
+    pub out_is_terminal: bool,
+    /// Whether stderr is a terminal.
+    pub err_is_terminal: bool,
+    pub(crate) style: Style,
+}
+
+type Shared = Arc<Mutex<dyn Write + Send>>;
+
+impl Console {
+    /// Returns the process's own streams.
+    pub fn of_process() -> Self {
+        Self {
+            out: Arc::new(Mutex::new(io::stdout())),
+            err: Arc::new(Mutex::new(io::stderr())),
+            out_is_terminal: io::stdout().is_terminal(),
+            err_is_terminal: io::stderr().is_terminal(),
+            style: Style::plain(),
+        }
+    }
+
+    /// Returns streams that are no terminals, for tests.
+    pub fn of(out: Arc<Mutex<dyn Write + Send>>, err: Arc<Mutex<dyn Write + Send>>) -> Self {
+        Self { out, err, out_is_terminal: false, err_is_terminal: false, style: Style::plain() }
+    }
+
+    /// Writes a line of the result.
+    pub(crate) fn out(&self, line: &str) {
+        write_line(&self.out, line);
+    }
+
+    /// Writes a line of everything else.
+    pub(crate) fn err(&self, line: &str) {
+        write_line(&self.err, line);
+    }
+
+    /// Writes one JSON document.
+    pub(crate) fn json(&self, document: &impl serde::Serialize) {
+        self.out(&serde_json::to_string(document).expect("documents are plain data"));
+    }
+}
+
+fn write_line(stream: &Shared, line: &str) {
+    let mut stream = stream.lock().expect("no writer panics");
+    // A reader that has gone is no error of ours: the command ends with its own result.
+    stream.write_all(format!("{line}\n").as_bytes()).and_then(|()| stream.flush()).ok();
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Console")
+            .field("out_is_terminal", &self.out_is_terminal)
+            .field("err_is_terminal", &self.err_is_terminal)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,130 @@
+//! What operations report, as lines of a terminal or a log.
+
+use std::{fmt, sync::Mutex, time::Duration};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use wharf_ops::context::Reporter;
+use wharf_spec::{event::Event, model::RiskLevel, quantity::ByteSize};
+
+use super::{Console, style::Paint, text};
+
+/// Writes events to stderr: with a spinner for what takes long on a terminal, as plain lines elsewhere.
+pub(crate) struct Lines {
+    console: Console,
+    verbose: bool,
+    quiet: bool,
+    spinner: Mutex<Option<ProgressBar>>,
+}
+
+impl fmt::Debug for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lines").field("verbose", &self.verbose).finish_non_exhaustive()
+    }
+}
+
+impl Lines {
+    pub(crate) fn new(console: Console, verbose: bool, quiet: bool) -> Self {
+        Self { console, verbose, quiet, spinner: Mutex::new(None) }
+    }
+
+    fn line(&self, line: &str) {
+        self.stop_spinner();
+        if !self.quiet {
+            self.console.err(line);
+        }
+    }
+
+    fn begin(&self, what: &str) {
+        self.stop_spinner();
+        if self.quiet {
+            return;
+        }
+        if !self.console.err_is_terminal {
+            self.console.err(&format!("  {what}"));
+            return;
+        }
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        bar.set_style(
+            ProgressStyle::with_template("  {spinner} {msg} {elapsed}").expect("a valid template"),
+        );
+        bar.set_message(what.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        *self.spinner.lock().expect("no reporter panics") = Some(bar);
+    }
+
+    fn output(&self, line: &str) {
+        let line = text::line(line);
+        match &*self.spinner.lock().expect("no reporter panics") {
+            _ if self.quiet => {}
+            Some(bar) if self.verbose => bar.suspend(|| self.console.err(&format!("  | {line}"))),
+            Some(_) => {}
+            None if self.verbose => self.console.err(&format!("  | {line}")),
+            None => {}
+        }
+    }
+
+    /// Takes the spinner away, before anything else is written.
+    pub(crate) fn stop_spinner(&self) {
+        if let Some(bar) = self.spinner.lock().expect("no reporter panics").take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn faint(&self, text: &str) -> String {
+        self.console.style.on_err(Paint::Faint, text)
+    }
+
+    fn risk(&self, level: RiskLevel, message: &str) {
+        let (paint, word) = match level {
+            RiskLevel::Note => (Paint::Faint, "note"),
+            RiskLevel::Caution => (Paint::Warning, "caution"),
+            RiskLevel::Danger => (Paint::Bad, "DANGER"),
+        };
+        let word = self.console.style.on_err(paint, word);
+        self.line(&format!("  {word}  {}", text::line(message)));
+    }
+}
+
+impl Reporter for Lines {
+    fn report(&self, event: Event) {
+        match event {
+            Event::Recognised { file, kind, runtime: _, summary, size, hash } => {
+                let (file, summary) = (text::line(&file), text::line(&summary));
+                let (size, hash) = (ByteSize(size), self.faint(&hash.short()));
+                self.line(&format!("  model    {file}  {kind}  {summary}  {size}  {hash}"));
+            }
+            Event::Risk { level, text } => self.risk(level, &text),
+            Event::Started { what } => self.begin(&text::line(&what)),
+            Event::Output { line } => self.output(&line),
+            Event::ImageReady { reference, id, base, size, reused, took_ms } => {
+                let how = if reused { "nothing to build".to_owned() } else { seconds(took_ms) };
+                let id = self.faint(id.get(..19).unwrap_or(&id));
+                let size = ByteSize(size);
+                self.line(&format!("  image    {reference}  {base} + server  {size}  {id}  {how}"));
+            }
+            Event::Starting { name, engine, project } => {
+                self.line(&format!("  service  {name}  {engine}  project {project}"));
+                if self.console.err_is_terminal {
+                    self.begin("waiting until it is healthy");
+                }
+            }
+            Event::Replaced { name, generation } => {
+                self.line(&format!("  removed  generation {generation} of {name}"));
+            }
+            Event::Waiting { on, holder } => {
+                self.line(&format!("  waiting for {on}, held by {holder}"))
+            }
+            Event::Note { text } => self.line(&format!("note: {}", text::line(&text))),
+            // What a command's result says stands in its own line on stdout.
+            Event::Healthy { .. } | Event::Unchanged { .. } | Event::Removed { .. } => {
+                self.stop_spinner()
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Shows milliseconds as people read them.
+pub(crate) fn seconds(millis: u64) -> String {
+    format!("{}.{}s", millis / 1000, millis % 1000 / 100)
+}
