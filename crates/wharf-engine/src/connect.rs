@@ -56,10 +56,7 @@ pub async fn connect(settings: &ConnectSettings) -> Result<Arc<dyn Engine>> {
     connect_within(settings, PATIENCE).await
 }
 
-async fn connect_within(
-    settings: &ConnectSettings,
-    patience: Duration,
-) -> Result<Arc<dyn Engine>> {
+async fn connect_within(settings: &ConnectSettings, patience: Duration) -> Result<Arc<dyn Engine>> {
     let mut looked = Vec::new();
     let mut first_error = None;
     for address in candidates(settings)? {
@@ -152,8 +149,7 @@ pub fn context_host(docker_config_dir: &Path, context: Option<&str>) -> Result<O
 
 /// Reads a file of Docker's command; `None` when it is not there.
 fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>> {
-    let unreadable =
-        |why: String| EngineError::Host { host: path.display().to_string(), why };
+    let unreadable = |why: String| EngineError::Host { host: path.display().to_string(), why };
     match fs::read(path) {
         Ok(text) => serde_json::from_slice(&text)
             .map(Some)

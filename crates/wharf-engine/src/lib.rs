@@ -149,7 +149,11 @@ pub trait Images: Send + Sync {
     ) -> Result<ImageFacts>;
 
     /// Builds a context (a tar with a `Dockerfile`) and names the result.
-    async fn build(&self, context: BoxStream<'static, Bytes>, request: BuildRequest<'_>) -> Result<ImageFacts>;
+    async fn build(
+        &self,
+        context: BoxStream<'static, Bytes>,
+        request: BuildRequest<'_>,
+    ) -> Result<ImageFacts>;
 
     /// Makes an image of a workload that has ended, with everything it wrote to its root file system.
     async fn commit(

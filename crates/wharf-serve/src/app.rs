@@ -16,6 +16,8 @@ pub(crate) struct App {
     pub(crate) card: Arc<ModelCard>,
     /// In the order of the card.
     pub(crate) readers: Vec<BodyReader>,
+    /// The path of each, in the same order.
+    pub(crate) paths: Vec<String>,
     pub(crate) readiness: Readiness,
     pub(crate) hosts: AllowedHosts,
     pub(crate) ids: RequestIds,
@@ -29,6 +31,7 @@ impl App {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             readers: card.methods.iter().map(BodyReader::new).collect(),
+            paths: card.methods.iter().map(|method| format!("/{}", method.name)).collect(),
             card,
             readiness: Readiness::default(),
             hosts,

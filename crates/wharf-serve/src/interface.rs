@@ -16,7 +16,9 @@ pub(crate) fn document(card: &ModelCard) -> Value {
 }
 
 fn describe(method: &Method) -> Value {
-    let args: Vec<Value> = method.args.iter().map(argument).collect();
+    // MLEM's client demands every argument that it is shown, so it is not shown what may be left out.
+    let shown = method.args.iter().filter(|argument| argument.required);
+    let args: Vec<Value> = shown.map(argument).collect();
     json!({ "name": method.name, "args": args, "returns": typed(&method.returns) })
 }
 

@@ -14,15 +14,24 @@
 use std::{
     io::{Write, stderr, stdout},
     process::ExitCode,
+    sync::Arc,
 };
 
-use wharf_spec::error::{Explain, Report};
+use axum::Router;
+
+use wharf_spec::{
+    error::{Explain, Report},
+    model::ModelCard,
+};
 
 use crate::{
+    app::App,
     args::{Command, USAGE},
     config::{Config, Environment},
     error::ServeError,
-    runtime::Runtime,
+    guard::AllowedHosts,
+    log::Log,
+    runtime::{Loaded, Runtime},
 };
 
 mod args;
@@ -89,4 +98,12 @@ fn dispatch(runtimes: &[&dyn Runtime], environment: &Environment) -> Result<Exit
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Returns the routes around a model that is loaded already, with no log: for tests.
+pub fn application(card: Arc<ModelCard>, model: Loaded) -> Router {
+    let app = App::new(card, AllowedHosts::default(), Log::silent());
+    app.readiness.loaded(model);
+    app.readiness.warm();
+    routes::router(Arc::new(app))
 }

@@ -81,3 +81,76 @@ async fn connection(stream: TcpStream, router: Router, watcher: Watcher) {
     // A client that breaks the connection is no event of ours.
     watcher.watch(connection).await.ok();
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::{get, post};
+    use bytes::Bytes;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// A server with a route that answers the body's length, and one that takes its time.
+    async fn server() -> (JoinSet<()>, CancellationToken, u16) {
+        let slow = || async {
+            time::sleep(Duration::from_millis(300)).await;
+            "done"
+        };
+        let router = Router::new()
+            .route("/length", post(|body: Bytes| async move { body.len().to_string() }))
+            .route("/slow", get(slow));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(serve(listener, router, stop.clone()));
+        (tasks, stop, port)
+    }
+
+    async fn send(port: u16, request: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        stream
+    }
+
+    async fn answer(mut stream: TcpStream) -> String {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    #[tokio::test]
+    async fn a_head_that_is_too_large_is_refused() {
+        let (_tasks, _stop, port) = server().await;
+        let head = format!("GET /slow HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(20_000));
+        let text = answer(send(port, head.as_bytes()).await).await;
+        assert!(text.starts_with("HTTP/1.1 431"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_length_that_lies_does_not_stop_others() {
+        let (_tasks, _stop, port) = server().await;
+        let short = b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc";
+        let waiting = send(port, short).await;
+        let fine = b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc";
+        assert!(answer(send(port, fine).await).await.ends_with("\r\n\r\n3"));
+        drop(waiting);
+        let two = b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc";
+        assert!(answer(send(port, two).await).await.starts_with("HTTP/1.1 400"));
+    }
+
+    #[tokio::test]
+    async fn what_runs_is_finished_and_nothing_new_begins() {
+        let (mut tasks, stop, port) = server().await;
+        let running = send(port, b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let idle = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        time::sleep(Duration::from_millis(100)).await;
+        stop.cancel();
+        let text = answer(running).await;
+        assert!(text.starts_with("HTTP/1.1 200") && text.ends_with("done"), "{text}");
+        assert!(text.contains("connection: close"), "{text}");
+        assert_eq!(answer(idle).await, "");
+        tasks.join_next().await.unwrap().unwrap();
+        assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
+    }
+}

@@ -104,6 +104,13 @@ impl Log {
         Ok(Self { style, shared, writer: Mutex::new(Some(writer)) })
     }
 
+    /// Returns a log that drops every line.
+    pub(crate) fn silent() -> Self {
+        let log = Self { style: LogStyle::Text, shared: Arc::default(), writer: Mutex::default() };
+        log.close();
+        log
+    }
+
     /// Logs a request.
     pub(crate) fn request(&self, line: &RequestLine<'_>) {
         match self.style {
@@ -140,6 +147,9 @@ impl Log {
 
     fn push(&self, write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) {
         let mut pending = lock(&self.shared.pending);
+        if pending.closed {
+            return;
+        }
         if pending.lines.len() > MAX_PENDING {
             pending.lost += 1;
             return;

@@ -17,27 +17,43 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Longest answer that is read.
 const MAX_ANSWER: u64 = 65_536;
 
-/// Asks once, or until the server is ready or the patience is over.
+/// The exit code when the server says that it will never be ready.
+const FAILED: u8 = 3;
+
+/// Why a server is not ready.
+#[derive(Debug, PartialEq, Eq)]
+enum NotReady {
+    /// It may be, later.
+    Yet(String),
+    /// Its model does not load; waiting is of no use.
+    Ever(String),
+}
+
+/// Asks once, or until the server is ready, has failed, or the patience is over.
 pub(crate) fn probe(args: &ProbeArgs, default_port: u16) -> ExitCode {
     let port = args.port.unwrap_or(default_port);
     let end = Instant::now() + Duration::from_secs(args.wait_secs);
     loop {
+        // The engine keeps what a health check prints.
         match ask(port) {
             Ok(()) => return ExitCode::SUCCESS,
-            Err(detail) if Instant::now() >= end => {
-                // The engine keeps what a health check prints.
+            Err(NotReady::Ever(detail)) => {
+                writeln!(stderr(), "{detail}").ok();
+                return ExitCode::from(FAILED);
+            }
+            Err(NotReady::Yet(detail)) if Instant::now() >= end => {
                 writeln!(stderr(), "{detail}").ok();
                 return ExitCode::FAILURE;
             }
-            Err(_) => thread::sleep(PAUSE),
+            Err(NotReady::Yet(_)) => thread::sleep(PAUSE),
         }
     }
 }
 
 /// Asks `/readyz`; the error says how the server is instead.
-fn ask(port: u16) -> Result<(), String> {
-    let answer =
-        get(port, "/readyz").map_err(|error| format!("no answer on port {port}: {error}"))?;
+fn ask(port: u16) -> Result<(), NotReady> {
+    let answer = get(port, "/readyz")
+        .map_err(|error| NotReady::Yet(format!("no answer on port {port}: {error}")))?;
     let status = answer.split(' ').nth(1).unwrap_or_default();
     if status == "200" {
         return Ok(());
@@ -45,10 +61,13 @@ fn ask(port: u16) -> Result<(), String> {
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     let body: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
     let said = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
-    match (said("status"), said("detail")) {
-        (state, detail) if detail.is_empty() => Err(format!("not ready ({status}) {state}")),
-        (state, detail) => Err(format!("{state}: {detail}")),
-    }
+    Err(match (said("status").as_str(), said("detail")) {
+        ("failed", detail) => NotReady::Ever(detail),
+        (state, detail) if detail.is_empty() => {
+            NotReady::Yet(format!("not ready ({status}) {state}"))
+        }
+        (state, detail) => NotReady::Yet(format!("{state}: {detail}")),
+    })
 }
 
 fn get(port: u16, path: &str) -> io::Result<String> {
@@ -92,13 +111,17 @@ mod tests {
         assert_eq!(ask(server("HTTP/1.1 200 OK\r\n\r\n{}")), Ok(()));
         let starting =
             "HTTP/1.1 503 x\r\n\r\n{\"status\":\"starting\",\"detail\":\"loading the model\"}";
-        assert_eq!(ask(server(starting)), Err("starting: loading the model".to_owned()));
-        assert_eq!(ask(server("SMTP")), Err("not ready () ".to_owned()));
+        let yet = |text: &str| Err(NotReady::Yet(text.to_owned()));
+        assert_eq!(ask(server(starting)), yet("starting: loading the model"));
+        assert_eq!(ask(server("SMTP")), yet("not ready () "));
+        let failed = "HTTP/1.1 503 x\r\n\r\n{\"status\":\"failed\",\"detail\":\"no module\"}";
+        assert_eq!(ask(server(failed)), Err(NotReady::Ever("no module".to_owned())));
     }
 
     #[test]
     fn a_port_where_nobody_listens_is_named() {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        assert!(ask(port).unwrap_err().starts_with(&format!("no answer on port {port}")));
+        let Err(NotReady::Yet(why)) = ask(port) else { panic!("nobody listens") };
+        assert!(why.starts_with(&format!("no answer on port {port}")), "{why}");
     }
 }

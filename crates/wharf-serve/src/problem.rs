@@ -37,8 +37,8 @@ impl Problem {
         self
     }
 
-    pub(crate) fn not_found(methods: &[String]) -> Self {
-        let routes: Vec<String> = methods.iter().map(|name| format!("POST /{name}")).collect();
+    pub(crate) fn not_found(paths: &[String]) -> Self {
+        let routes: Vec<String> = paths.iter().map(|path| format!("POST {path}")).collect();
         Self::new(StatusCode::NOT_FOUND, "there is nothing at this path")
             .detail(json!("Not Found"))
             .hint(format!("this model answers {}; see /docs", routes.join(", ")))

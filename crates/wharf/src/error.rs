@@ -1,5 +1,7 @@
 //! Errors → text, JSON and exit codes: printed once, at the end.
 
+use std::any::Any;
+
 use serde::Serialize;
 use wharf_ops::error::Error;
 use wharf_spec::{
@@ -22,7 +24,7 @@ struct ErrorDocument {
 }
 
 /// Prints an error and returns its exit code.
-pub(crate) fn print(error: &dyn Explain, console: &mut Console, json: bool) -> u8 {
+pub(crate) fn print(error: &dyn Explain, console: &Console, json: bool) -> u8 {
     let kind = error.code().kind();
     let exit = kind.exit_code();
     if json {
@@ -57,8 +59,19 @@ pub(crate) fn print(error: &dyn Explain, console: &mut Console, json: bool) -> u
     exit
 }
 
+/// Prints a fault of our own and returns its exit code.
+pub(crate) fn print_bug(panic: &(dyn Any + Send), console: &Console) -> u8 {
+    let said = panic.downcast_ref::<String>().map(String::as_str);
+    let said =
+        said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it did not say why");
+    let report =
+        format!("please report it, with these lines, at {}/issues", env!("CARGO_PKG_REPOSITORY"));
+    let action = format!("wharf {} has a bug", env!("CARGO_PKG_VERSION"));
+    print(&Error::new(codes::BUG, action).because(said.to_owned()).hint(report), console, false)
+}
+
 /// Prints what clap says: help and version as they are, a mistake in our own form.
-pub(crate) fn print_usage(error: &clap::Error, console: &mut Console, json: bool) -> u8 {
+pub(crate) fn print_usage(error: &clap::Error, console: &Console, json: bool) -> u8 {
     use clap::error::ErrorKind;
     let rendered = error.render().to_string();
     match error.kind() {

@@ -16,9 +16,10 @@ mod error;
 
 mod output;
 
-use std::{ffi::OsString, panic, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{ffi::OsString, panic::AssertUnwindSafe, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::Parser as _;
+use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use wharf_engine::Engine;
 use wharf_ops::error::Result;
@@ -64,25 +65,31 @@ pub fn main() -> ExitCode {
         .enable_all()
         .build()
         .expect("the system gives two threads");
-    let code = panic::catch_unwind(panic::AssertUnwindSafe(|| {
-        runtime.block_on(async {
-            tokio::select! {
-                code = run(invocation) => code,
-                code = output::signals::second(cancel) => code,
-            }
-        })
-    }));
+    let code = runtime.block_on(async {
+        tokio::select! {
+            code = run(invocation) => code,
+            code = output::signals::second(cancel) => code,
+        }
+    });
     runtime.shutdown_background();
-    ExitCode::from(code.unwrap_or(wharf_spec::error::Kind::Bug.exit_code()))
+    ExitCode::from(code)
 }
 
-/// Runs one command and returns its exit code.
+/// Runs one command and returns its exit code; a panic is a bug of ours, and told as such.
 pub async fn run(invocation: Invocation) -> u8 {
+    let console = invocation.console.clone();
+    match AssertUnwindSafe(run_command(invocation)).catch_unwind().await {
+        Ok(code) => code,
+        Err(panic) => error::print_bug(panic.as_ref(), &console),
+    }
+}
+
+async fn run_command(invocation: Invocation) -> u8 {
     let Invocation { args, env, mut console, folder, program, engine, cancel } = invocation;
     let json = args.iter().any(|arg| arg == "--json");
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => return error::print_usage(&error, &mut console, json),
+        Err(error) => return error::print_usage(&error, &console, json),
     };
     console.style = Style::choose(cli.global.color, &env, &console);
     let result = async {
@@ -93,7 +100,7 @@ pub async fn run(invocation: Invocation) -> u8 {
     .await;
     match result {
         Ok(code) => code,
-        Err(error) => error::print(&error, &mut console, json),
+        Err(error) => error::print(&error, &console, json),
     }
 }
 

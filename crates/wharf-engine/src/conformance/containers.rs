@@ -31,9 +31,12 @@ use crate::{BuildRequest, Images, LogOptions, LogStream, error::EngineError};
 /// A web server on port 8080.
 const SERVES: &str = "mkdir -p /www; echo hello > /www/index.html; exec httpd -f -p 8080 -h /www";
 
-/// A function of the shell that asks a server by its name. A static program has no resolver, `nslookup` has its own.
-const ASK: &str = "ask() { wget -T 2 -q -O - http://$(nslookup $1 2>/dev/null | \
-                   awk '/^Name/ { n = 1 } /^Address/ && n { print $2; exit }'):8080/ 2>/dev/null; };";
+/// A function of the shell that asks a server by its name. A static program has no resolver; `nslookup` brings its
+/// own.
+const ASK: &str = "ask() { at=$(nslookup $1 2>/dev/null | \
+                   awk '/^Name/ { n = 1 } /^Address/ && n { print $2; exit }'); \
+                   [ -n \"$at\" ] && printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 2 $at 8080 2>/dev/null | \
+                   grep hello; };";
 
 pub async fn a_killed_job_tells_why(stage: &Stage) {
     // Without a newline `tail` keeps all of it.
@@ -50,7 +53,8 @@ pub async fn a_killed_job_tells_why(stage: &Stage) {
 }
 
 pub async fn stopping_gives_the_grace_and_no_more(stage: &Stage) {
-    let polite = stage.service("polite", "trap 'echo bye; exit 9' TERM; echo up; sleep 1000 & wait");
+    let polite =
+        stage.service("polite", "trap 'echo bye; exit 9' TERM; echo up; sleep 1000 & wait");
     let deaf = stage.service("deaf", "trap '' TERM; echo up; while true; do sleep 1; done");
     for service in [&polite, &deaf] {
         stage.engine.apply(service).await.expect("it starts");
@@ -97,12 +101,14 @@ pub async fn both_streams_are_told_apart(stage: &Stage) {
 }
 
 pub async fn a_published_port_is_reached(stage: &Stage) {
-    let service = Workload { ports: on(HostPort::From(free_port())), ..stage.service("web", SERVES) };
+    let service =
+        Workload { ports: on(HostPort::From(free_port())), ..stage.service("web", SERVES) };
     let status = stage.engine.apply(&service).await.expect("it starts");
     let [end] = status.endpoints.as_slice() else { panic!("one port is published: {status:?}") };
     assert_eq!(end.address, Ipv4Addr::LOCALHOST, "and on no other address");
     let port = end.host_port;
-    let answer = tokio::task::spawn_blocking(move || get(port)).await.expect("asking does not panic");
+    let answer =
+        tokio::task::spawn_blocking(move || get(port)).await.expect("asking does not panic");
     assert!(answer.ends_with("hello\n"), "{answer}");
 }
 
@@ -130,7 +136,10 @@ pub async fn a_port_of_another_process_is_told(stage: &Stage) {
     let port = holder.local_addr().expect("it has an address").port();
     let fixed = Workload { ports: on(HostPort::Fixed(port)), ..stage.service("web", SERVES) };
     let error = stage.engine.apply(&fixed).await.expect_err("the port is taken");
-    assert!(matches!(error, EngineError::PortTaken { port: told, .. } if told == port), "{error:?}");
+    assert!(
+        matches!(error, EngineError::PortTaken { port: told, .. } if told == port),
+        "{error:?}"
+    );
     assert_eq!(stage.ids().await, [], "nothing of it is left");
     let free = Workload { ports: on(HostPort::From(port)), ..stage.service("web", SERVES) };
     let status = stage.engine.apply(&free).await.expect("the next port is free");
@@ -138,7 +147,9 @@ pub async fn a_port_of_another_process_is_told(stage: &Stage) {
 }
 
 pub async fn a_missing_command_is_told_and_nothing_is_left(stage: &Stage) {
-    for (program, expect) in [("/no/such", "exit code 127"), ("no-such", "exit code 127"), ("/etc", "exit code 126")] {
+    for (program, expect) in
+        [("/no/such", "exit code 127"), ("no-such", "exit code 127"), ("/etc", "exit code 126")]
+    {
         let command = Command::Args(vec![program.to_owned()]);
         let job = Workload { command, ..stage.job("") };
         let error = stage.engine.apply(&job).await.expect_err("there is no such command");
@@ -160,7 +171,8 @@ pub async fn a_read_only_root_cannot_be_written(stage: &Stage) {
 
 pub async fn capabilities_are_as_asked(stage: &Stage) {
     // CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, NET_BIND_SERVICE
-    let cases = [(CapabilitySet::None, "0000000000000000"), (CapabilitySet::Reduced, "00000000000004fb")];
+    let cases =
+        [(CapabilitySet::None, "0000000000000000"), (CapabilitySet::Reduced, "00000000000004fb")];
     for (generation, (capabilities, mask)) in (1..).zip(cases) {
         let mut job = stage.job("grep -E 'CapBnd|NoNewPrivs' /proc/self/status");
         job.id = stage.id(generation);
@@ -216,9 +228,14 @@ pub async fn a_crashing_service_is_seen_as_such(stage: &Stage) {
 
 pub async fn projects_do_not_know_each_other(stage: &Stage) {
     stage.engine.apply(&stage.service("web", SERVES)).await.expect("it starts");
-    let ask = format!("{ASK} for i in 1 2 3 4 5 6 7 8; do ask web && exit 0; sleep 0.3; done; exit 1");
+    let ask =
+        format!("{ASK} for i in 1 2 3 4 5 6 7 8; do ask web && exit 0; sleep 0.3; done; exit 1");
     let own = stage.job(&ask);
-    assert_eq!(stage.outcome(&own).await, (0, "hello\n".to_owned()), "its own project knows it by name");
+    assert_eq!(
+        stage.outcome(&own).await,
+        (0, "hello\n".to_owned()),
+        "its own project knows it by name"
+    );
     let mut strange = stage.job(&format!("{ASK} ask web"));
     strange.id.project = stage.neighbour.clone();
     let (code, text) = stage.outcome(&strange).await;
@@ -238,7 +255,11 @@ pub async fn many_first_workloads_make_one_network(stage: &Stage) {
          n=$((n + 1)); [ $n -lt 10 ] || exit 1; sleep 0.3; done; done"
     );
     let (code, text) = stage.outcome(&stage.job(&ask)).await;
-    assert_eq!((code, text.as_str()), (0, "hello\nhello\nhello\nhello\n"), "all are in one network");
+    assert_eq!(
+        (code, text.as_str()),
+        (0, "hello\nhello\nhello\nhello\n"),
+        "all are in one network"
+    );
 }
 
 fn images(stage: &Stage) -> &dyn Images {

@@ -93,12 +93,13 @@ pub async fn an_unsupported_field_is_refused_by_name(stage: &Stage) {
 
 pub async fn generations_live_side_by_side(stage: &Stage) {
     let old = stage.service("web", STAYS);
-    let new = Workload { id: stage.named("web", 2), ..stage.service("web", "echo new; sleep 1000") };
+    let new =
+        Workload { id: stage.named("web", 2), ..stage.service("web", "echo new; sleep 1000") };
     stage.engine.apply(&old).await.expect("the old one starts");
     stage.engine.apply(&new).await.expect("the new one starts beside it");
     assert_eq!(stage.ids().await, [old.id.clone(), new.id.clone()]);
     stage.engine.delete(&old.id, Duration::ZERO).await.expect("the old one goes");
-    assert_eq!(stage.ids().await, [new.id.clone()]);
+    assert_eq!(stage.ids().await, std::slice::from_ref(&new.id));
     let status = stage.engine.status(&new.id).await.expect("the new one is untouched");
     assert_eq!(status.phase, Phase::Running);
 }
@@ -155,14 +156,18 @@ pub async fn a_log_is_complete_and_in_order(stage: &Stage) {
     let job = stage.job("seq 1 500");
     let (code, text) = stage.outcome(&job).await;
     let expect: Vec<String> = (1..=500).map(|number| number.to_string()).collect();
-    assert_eq!((code, text.lines().collect::<Vec<_>>()), (0, expect.iter().map(String::as_str).collect()));
+    assert_eq!(
+        (code, text.lines().collect::<Vec<_>>()),
+        (0, expect.iter().map(String::as_str).collect())
+    );
 }
 
 pub async fn a_log_ends_with_its_last_lines(stage: &Stage) {
     let job = stage.job("seq 1 50");
     stage.outcome(&job).await;
     let options = LogOptions { tail: Some(3), ..LogOptions::default() };
-    let last: Vec<_> = stage.log(&job.id, options).await.into_iter().map(|line| line.text).collect();
+    let last: Vec<_> =
+        stage.log(&job.id, options).await.into_iter().map(|line| line.text).collect();
     assert_eq!(last, ["48", "49", "50"]);
 }
 
@@ -194,7 +199,10 @@ pub async fn a_taken_port_is_told_and_nothing_is_left(stage: &Stage) {
     let first = stage.engine.apply(&with("first")).await.expect("the port is free");
     assert_eq!(first.endpoints.iter().map(|end| end.host_port).collect::<Vec<_>>(), [port]);
     let error = stage.engine.apply(&with("second")).await.expect_err("the port is taken");
-    assert!(matches!(error, EngineError::PortTaken { port: told, .. } if told == port), "{error:?}");
+    assert!(
+        matches!(error, EngineError::PortTaken { port: told, .. } if told == port),
+        "{error:?}"
+    );
     assert_eq!(stage.ids().await, [first.id], "nothing of the second is left");
 }
 
@@ -220,7 +228,8 @@ pub async fn labels_come_back_and_need_no_record(stage: &Stage) {
     stage.engine.apply(&service).await.expect("a service starts");
     let mut expect = label::of(&service);
     expect.extend(service.labels.clone());
-    let listed = stage.again.list(Some(&stage.project)).await.expect("who knows nothing lists it too");
+    let listed =
+        stage.again.list(Some(&stage.project)).await.expect("who knows nothing lists it too");
     let [found] = listed.as_slice() else { panic!("one workload is listed: {listed:?}") };
     assert_eq!(found.labels, expect);
     assert_eq!((&found.id, found.kind, found.attempt), (&service.id, WorkloadKind::Service, 1));

@@ -103,7 +103,10 @@ async fn another_engine_than_the_one_asked_for_is_refused() {
     let daemon = Daemon::new(PODMAN_VERSION, PODMAN_INFO);
     let asked = ConnectSettings { engine: EngineChoice::Docker, ..ConnectSettings::default() };
     let error = daemon.connect(asked).await.unwrap_err();
-    assert!(error.to_string().ends_with("podman answers there, and `docker` is asked for"), "{error}");
+    assert!(
+        error.to_string().ends_with("podman answers there, and `docker` is asked for"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -151,7 +154,8 @@ async fn a_socket_that_nobody_listens_to_is_silence() {
 #[tokio::test]
 async fn a_refused_tcp_address_is_silence_and_a_strange_one_no_address() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let tcp = |host: String| ConnectSettings { docker_host: Some(host), ..ConnectSettings::default() };
+    let tcp =
+        |host: String| ConnectSettings { docker_host: Some(host), ..ConnectSettings::default() };
     let error = error_of(&tcp(format!("tcp://127.0.0.1:{port}"))).await;
     assert!(matches!(error, EngineError::Silent { .. }), "{error:?}");
     let error = error_of(&tcp("ssh://host".to_owned())).await;

@@ -26,9 +26,8 @@ impl FromStr for Address {
     type Err = EngineError;
 
     fn from_str(text: &str) -> Result<Self> {
-        let fail = |why: &str| {
-            Err(EngineError::Host { host: text.to_owned(), why: why.to_owned() })
-        };
+        let fail =
+            |why: &str| Err(EngineError::Host { host: text.to_owned(), why: why.to_owned() });
         let Some((scheme, rest)) = text.split_once("://") else {
             return fail("it has no scheme such as `unix://`");
         };
@@ -36,7 +35,9 @@ impl FromStr for Address {
             "unix" if rest.starts_with('/') => Ok(Self::Unix(rest.into())),
             "unix" => fail("a socket needs an absolute path: `unix:///PATH`"),
             "tcp" => tcp(rest).map_or_else(fail, Ok),
-            "ssh" => fail("wharf does not speak ssh; forward the socket: `ssh -L PATH:/var/run/docker.sock HOST`"),
+            "ssh" => fail(
+                "wharf does not speak ssh; forward the socket: `ssh -L PATH:/var/run/docker.sock HOST`",
+            ),
             "npipe" => fail("named pipes are Windows' own"),
             "https" => fail("wharf does not speak TLS with an engine; forward its socket over ssh"),
             _ => fail("wharf speaks `unix://` and `tcp://`"),
@@ -81,11 +82,17 @@ impl Address {
         }
     }
 
-    /// Opens a connection and closes it, to tell apart why one cannot be had.
-    pub(crate) async fn knock(&self) -> Result<()> {
+    /// Opens a connection and closes it, to tell apart why one cannot be had. Returns the process that listens,
+    /// where the kernel knows it.
+    pub(crate) async fn knock(&self) -> Result<Option<i32>> {
         let opened = match self {
-            Self::Unix(path) => UnixStream::connect(path).await.map(drop),
-            Self::Tcp { host, port } => TcpStream::connect(format!("{host}:{port}")).await.map(drop),
+            Self::Unix(path) => {
+                let stream = UnixStream::connect(path).await;
+                stream.and_then(|stream| stream.peer_cred()).map(|peer| peer.pid())
+            }
+            Self::Tcp { host, port } => {
+                TcpStream::connect(format!("{host}:{port}")).await.map(|_| None)
+            }
         };
         let address = self.to_string();
         opened.map_err(|error| match (self, error.kind()) {
@@ -121,9 +128,18 @@ mod tests {
         let why = |text: &str| text.parse::<Address>().unwrap_err().to_string();
         insta::assert_snapshot!(why("ssh://me@engine"), @"`ssh://me@engine` cannot be used as an engine's address: wharf does not speak ssh; forward the socket: `ssh -L PATH:/var/run/docker.sock HOST`");
         insta::assert_snapshot!(why("tcp://engine:2376"), @"`tcp://engine:2376` cannot be used as an engine's address: wharf does not speak TLS with an engine, and 2376 is the port for it");
-        for text in
-            ["", "docker", "unix://run", "tcp://", "tcp://:1", "tcp://a:99999", "tcp://a b:1", "tcp://::1:2", "npipe://x", "https://a"]
-        {
+        for text in [
+            "",
+            "docker",
+            "unix://run",
+            "tcp://",
+            "tcp://:1",
+            "tcp://a:99999",
+            "tcp://a b:1",
+            "tcp://::1:2",
+            "npipe://x",
+            "https://a",
+        ] {
             assert!(text.parse::<Address>().is_err(), "{text} passed");
         }
     }

@@ -20,7 +20,7 @@ use super::{
     workload::{body, container_name, mounts_a_socket},
 };
 use crate::{
-    Images, ImageFacts,
+    ImageFacts, Images,
     capability::Unsupported,
     check,
     error::{EngineError, Result},
@@ -54,7 +54,8 @@ impl Docker {
     pub(super) async fn apply_workload(&self, workload: &Workload) -> Result<Status> {
         check(self, workload)?;
         if mounts_a_socket(workload, self.socket.as_deref()) {
-            let instead = "a folder that does not hold the engine's socket, which is as good as root";
+            let instead =
+                "a folder that does not hold the engine's socket, which is as good as root";
             let missing = vec![Unsupported { field: "mounts", instead }];
             return Err(EngineError::Unsupported { engine: self.name, missing });
         }
@@ -199,7 +200,11 @@ fn refuse_our_labels(workload: &Workload, image: &ImageFacts) -> Result<()> {
         None => Ok(()),
         Some(name) => Err(EngineError::Refused {
             action: format!("run image `{}`", workload.image),
-            source: format!("it has a label `{name}`; labels that begin with `{}` are kept for wharf itself", label::PREFIX).into(),
+            source: format!(
+                "it has a label `{name}`; labels that begin with `{}` are kept for wharf itself",
+                label::PREFIX
+            )
+            .into(),
         }),
     }
 }

@@ -3,9 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use bollard::{
-    API_DEFAULT_VERSION, Docker as Client,
-    errors::Error,
-    models::ContainerInspectResponse,
+    API_DEFAULT_VERSION, Docker as Client, errors::Error, models::ContainerInspectResponse,
     query_parameters::InspectContainerOptions,
 };
 use wharf_spec::{label, workload::WorkloadId};
@@ -38,7 +36,9 @@ impl Connection {
     pub(super) fn new(address: &Address) -> Result<Self> {
         let seconds = 120;
         let client = match address {
-            Address::Unix(path) => Client::connect_with_unix(&utf8(path)?, seconds, API_DEFAULT_VERSION),
+            Address::Unix(path) => {
+                Client::connect_with_unix(&utf8(path)?, seconds, API_DEFAULT_VERSION)
+            }
             Address::Tcp { .. } => {
                 Client::connect_with_http(&address.to_string(), seconds, API_DEFAULT_VERSION)
             }
@@ -86,7 +86,10 @@ impl Connection {
     }
 
     /// Looks at a container, by name or id; `None` when it is not there.
-    pub(super) async fn inspect(&self, container: &str) -> Result<Option<ContainerInspectResponse>> {
+    pub(super) async fn inspect(
+        &self,
+        container: &str,
+    ) -> Result<Option<ContainerInspectResponse>> {
         let ask = || self.client.inspect_container(container, None::<InspectContainerOptions>);
         match podman::once_settled(ask).await {
             Ok(found) => Ok(Some(found)),

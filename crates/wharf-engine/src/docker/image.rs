@@ -48,7 +48,8 @@ impl Images for Docker {
         let path = reference.path().trim_start_matches("library/");
         let name = format!("{path}:{}", reference.tag().unwrap_or_default());
         if !said.iter().any(|line| line.trim_end().ends_with(&name)) {
-            let source = format!("the archive does not hold it; it holds: {}", said.concat().trim());
+            let source =
+                format!("the archive does not hold it; it holds: {}", said.concat().trim());
             return Err(EngineError::Refused { action: action(), source: source.into() });
         }
         self.made(reference).await
@@ -102,7 +103,8 @@ impl Images for Docker {
             None => None,
         };
         let base = base.and_then(|image| image.config).unwrap_or_default();
-        let (entrypoint, command) = (base.entrypoint.unwrap_or_default(), base.cmd.unwrap_or_default());
+        let (entrypoint, command) =
+            (base.entrypoint.unwrap_or_default(), base.cmd.unwrap_or_default());
         let env = emptied(config.env.unwrap_or_default(), base.env.unwrap_or_default());
         let ours = labels_of(&found.container).into_keys();
         let ours = ours.filter(|name| name.starts_with(label::PREFIX));
@@ -126,7 +128,9 @@ impl Images for Docker {
             ..ContainerConfig::default()
         };
         let made = self.connection.patient.commit_container(options.build(), config).await;
-        made.map_err(|error| self.connection.refused(format!("keep `{}` as an image", id.name), error))?;
+        made.map_err(|error| {
+            self.connection.refused(format!("keep `{}` as an image", id.name), error)
+        })?;
         self.made(reference).await
     }
 
@@ -186,11 +190,12 @@ fn is_missing(error: &Error) -> bool {
 /// Returns an image's name or id if it stays what it is as part of an address. The client library puts it there
 /// as it stands, so `../containers/x` would be another question altogether.
 fn safe_in_a_path(image: &str) -> Option<&str> {
-    let is_id = |text: &str| {
-        text.len() >= 12 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-    };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:@".contains(&byte);
+    let is_part = |part: &str| part.bytes().all(is_plain) && !part.bytes().all(|byte| byte == b'.');
+    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let id = image.strip_prefix("sha256:").unwrap_or(image);
-    (is_id(id) || image.parse::<Reference>().is_ok()).then_some(image)
+    let names_one = (id.len() >= 12 && is_hex(id)) || image.parse::<Reference>().is_ok();
+    (names_one && image.split('/').all(is_part)).then_some(image)
 }
 
 /// Returns a reference in the two parts that the engine wants.
@@ -250,7 +255,16 @@ mod tests {
         for image in ["iris", "ml/iris:1", "reg:5000/iris", &id, &format!("sha256:{id}")] {
             assert!(safe_in_a_path(image).is_some(), "{image} was refused");
         }
-        for image in ["", "../containers/x", "iris/../../x", "iris?force=1", "iris#", "iris/json\n"] {
+        for image in [
+            "",
+            "../containers/x",
+            "iris/../../x",
+            "iris?force=1",
+            "reg.example?force=1/iris",
+            "reg.example%2f/iris",
+            "iris#",
+            "iris/json\n",
+        ] {
             assert!(safe_in_a_path(image).is_none(), "{image} passed");
         }
     }

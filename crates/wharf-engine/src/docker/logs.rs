@@ -40,13 +40,13 @@ fn lines(
     let asked = LogsOptionsBuilder::new().stdout(true).stderr(true).timestamps(true);
     let tail = options.tail.map_or_else(|| "all".to_owned(), |lines| lines.to_string());
     // Whole seconds are all that the client sends; the rest is dropped below.
-    let since = options.since_ms.map_or(0, |ms| i32::try_from(ms.div_euclid(1000)).unwrap_or(i32::MAX));
+    let since =
+        options.since_ms.map_or(0, |ms| i32::try_from(ms.div_euclid(1000)).unwrap_or(i32::MAX));
     let asked = asked.follow(options.follow).tail(&tail).since(since.max(0)).build();
     let frames = connection.patient.logs(handle, Some(asked));
     let action = format!("read the log of `{}`", id.name);
-    let frames = frames.map(move |frame| {
-        frame.map_err(|error| connection.refused(action.clone(), error))
-    });
+    let frames =
+        frames.map(move |frame| frame.map_err(|error| connection.refused(action.clone(), error)));
     let is_wanted = move |line: &LogLine| match (options.since_ms, millis(line)) {
         (Some(since), Some(time)) => time >= since,
         _ => true,
@@ -192,14 +192,18 @@ mod tests {
     #[tokio::test]
     async fn frames_are_joined_until_a_newline() {
         let frames = vec![out("one "), out("line\n"), out("next\n"), out("last")];
-        check(frames, &[(LogStream::Out, "one line"), (LogStream::Out, "next"), (LogStream::Out, "last")])
-            .await;
+        check(
+            frames,
+            &[(LogStream::Out, "one line"), (LogStream::Out, "next"), (LogStream::Out, "last")],
+        )
+        .await;
     }
 
     #[tokio::test]
     async fn streams_are_not_mixed() {
         let frames = vec![out("a"), err("x\n"), out("b\n"), err("y")];
-        check(frames, &[(LogStream::Err, "x"), (LogStream::Out, "ab"), (LogStream::Err, "y")]).await;
+        check(frames, &[(LogStream::Err, "x"), (LogStream::Out, "ab"), (LogStream::Err, "y")])
+            .await;
     }
 
     #[tokio::test]

@@ -92,7 +92,7 @@ impl Docker {
     }
 
     async fn greet(address: &Address) -> Result<Self> {
-        address.knock().await?;
+        let daemon = address.knock().await?;
         let connection = Connection::new(address)?;
         let action = "ask for the engine's version";
         let version =
@@ -109,11 +109,9 @@ impl Docker {
             Address::Unix(path) => Some(path.clone()),
             Address::Tcp { .. } => None,
         };
+        let limits = daemon.and_then(|pid| fs::read_to_string(format!("/proc/{pid}/limits")).ok());
         let quirks = match &podman {
-            // Only on this machine do the engine's limits stand to be read.
-            Some(_) => podman::quirks(
-                socket.as_ref().and_then(|_| fs::read_to_string("/proc/self/limits").ok()).as_deref(),
-            ),
+            Some(_) => podman::quirks(limits.as_deref()),
             None => Quirks::default(),
         };
         Ok(Self {
@@ -137,9 +135,7 @@ impl Docker {
             Err(error) => match meaning(&error) {
                 Refusal::Gone => Ok(()),
                 Refusal::BeingRemoved => self.gone(container).await,
-                _ => {
-                    Err(self.connection.refused(format!("remove container `{container}`"), error))
-                }
+                _ => Err(self.connection.refused(format!("remove container `{container}`"), error)),
             },
         }
     }
@@ -224,9 +220,13 @@ fn capabilities(info: &SystemInfo, is_local: bool) -> Capabilities {
         // Devices are not given out yet, and a field is honoured or refused.
         gpus: false,
         max_replicas: 1,
-        limits: !(is_rootless && is_cgroup_v1 || has_no_cgroups)
-            && !refuses(info.memory_limit)
-            && !refuses(info.cpu_cfs_quota),
+        limits: ![
+            is_rootless && is_cgroup_v1,
+            has_no_cgroups,
+            refuses(info.memory_limit),
+            refuses(info.cpu_cfs_quota),
+        ]
+        .contains(&true),
         mounts: is_local,
         rolling_update: RollingUpdate::Ops,
     }
@@ -313,7 +313,9 @@ impl Engine for Docker {
         let _permit = self.starts.acquire().await.expect("the semaphore is never closed");
         let started =
             self.connection.client.start_container(&found.handle, None::<StartContainerOptions>);
-        started.await.map_err(|error| self.connection.refused(format!("start `{}`", id.name), error))
+        started
+            .await
+            .map_err(|error| self.connection.refused(format!("start `{}`", id.name), error))
     }
 
     async fn delete(&self, id: &WorkloadId, grace: Duration) -> Result<()> {

@@ -214,7 +214,9 @@ fn routes(table: &str) -> Vec<Block> {
         let columns: Vec<&str> = line.split_whitespace().collect();
         let number = |column: usize| {
             let digits = columns.get(column)?;
-            u32::from_str_radix(digits, 16).ok().map(|number| u32::from_be_bytes(number.to_ne_bytes()))
+            u32::from_str_radix(digits, 16)
+                .ok()
+                .map(|number| u32::from_be_bytes(number.to_ne_bytes()))
         };
         let block = Block { start: number(1)?, length: number(7)?.leading_ones() };
         (block.length > 0).then_some(block)

@@ -28,7 +28,7 @@ pub(super) fn version(of: &SystemVersion) -> Option<&str> {
     engine.map(|part| part.version.as_str())
 }
 
-/// Returns what Podman needs, where `limits` is the text of `/proc/self/limits` of its machine, if readable.
+/// Returns what Podman needs. `limits` is the text of its service's own `/proc/PID/limits`, where it can be read.
 pub(super) fn quirks(limits: Option<&str>) -> Quirks {
     Quirks {
         ulimits: limits.map(ulimits).unwrap_or_default(),
@@ -99,10 +99,7 @@ pub(super) fn commit_lines(
     let flat = |text: &str| text.replace(['\n', '\r'], " ");
     let labels = labels.iter().map(|(name, value)| format!("LABEL {}={}", flat(name), flat(value)));
     let env = env.iter().map(|pair| format!("ENV {}", flat(pair)));
-    let start = [
-        format!("ENTRYPOINT {}", list(entrypoint)),
-        format!("CMD {}", list(command)),
-    ];
+    let start = [format!("ENTRYPOINT {}", list(entrypoint)), format!("CMD {}", list(command))];
     labels.chain(env).chain(start).collect::<Vec<_>>().join("\n")
 }
 

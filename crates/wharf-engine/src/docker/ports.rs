@@ -46,7 +46,8 @@ impl Docker {
         let client = &self.connection.client;
         let ask = || client.list_containers(None::<ListContainersOptions>);
         let listed = podman::once_settled(ask).await;
-        let listed = listed.map_err(|error| self.connection.refused("list the containers", error))?;
+        let listed =
+            listed.map_err(|error| self.connection.refused("list the containers", error))?;
         let mut held = BTreeMap::new();
         for container in listed {
             let name = container.names.into_iter().flatten().next().unwrap_or_default();
@@ -88,13 +89,11 @@ mod tests {
     use super::*;
 
     fn check(asked: &[HostPort], taken: &[u16], expect: &[u16]) {
-        let id = WorkloadId {
-            project: "p".parse().unwrap(),
-            name: "a".parse().unwrap(),
-            generation: 1,
-        };
+        let id =
+            WorkloadId { project: "p".parse().unwrap(), name: "a".parse().unwrap(), generation: 1 };
         let mut workload = Workload::new(id, WorkloadKind::Service, "iris:1");
-        let port = |host: &HostPort| Port { container: 80, host: *host, address: [127, 0, 0, 1].into() };
+        let port =
+            |host: &HostPort| Port { container: 80, host: *host, address: [127, 0, 0, 1].into() };
         workload.ports = asked.iter().map(port).collect();
         let chosen = choose(&workload, |_, port| !taken.contains(&port));
         assert_eq!(chosen.ok().as_deref(), Some(expect), "{asked:?}");

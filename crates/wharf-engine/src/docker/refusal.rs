@@ -62,7 +62,9 @@ const TABLE: &[(&[u16], &str, Refusal)] = &[
 /// Says what an error of the client means.
 pub(super) fn meaning(error: &Error) -> Refusal {
     match error {
-        Error::DockerResponseServerError { status_code, message } => classify(*status_code, message),
+        Error::DockerResponseServerError { status_code, message } => {
+            classify(*status_code, message)
+        }
         Error::DockerStreamError { error } => classify(0, error),
         Error::RequestTimeoutError
         | Error::IOError { .. }
@@ -108,18 +110,50 @@ mod tests {
         let cases = [
             (404, "No such image: nope:1", Refusal::NoImage),
             (404, "No such container: wharf-p-a-1", Refusal::Gone),
-            (409, "Conflict. The container name \"/a\" is already in use by container \"bc48\".", Refusal::NameTaken),
+            (
+                409,
+                "Conflict. The container name \"/a\" is already in use by container \"bc48\".",
+                Refusal::NameTaken,
+            ),
             (409, "removal of container wharf-p-a-1 is already in progress", Refusal::BeingRemoved),
-            (500, "driver failed programming external connectivity on endpoint a (6a): Bind for 127.0.0.1:18083 failed: port is already allocated", Refusal::PortTaken),
-            (500, "driver failed programming external connectivity on endpoint a (6a): Error starting userland proxy: listen tcp4 127.0.0.1:18082: bind: address already in use", Refusal::PortTaken),
+            (
+                500,
+                "driver failed programming external connectivity on endpoint a (6a): Bind for 127.0.0.1:18083 failed: port is already allocated",
+                Refusal::PortTaken,
+            ),
+            (
+                500,
+                "driver failed programming external connectivity on endpoint a (6a): Error starting userland proxy: listen tcp4 127.0.0.1:18082: bind: address already in use",
+                Refusal::PortTaken,
+            ),
             (404, "network d6bbffb0dc7e not found", Refusal::NetworkGone),
             (403, "Pool overlaps with other one on this address space", Refusal::Overlap),
-            (403, "error while removing network: network a id d6 has active endpoints", Refusal::NetworkBusy),
-            (404, "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network", Refusal::NetworksUsedUp),
+            (
+                403,
+                "error while removing network: network a id d6 has active endpoints",
+                Refusal::NetworkBusy,
+            ),
+            (
+                404,
+                "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network",
+                Refusal::NetworksUsedUp,
+            ),
             (500, "write /var/lib/docker/tmp/x: no space left on device", Refusal::DiskFull),
-            (400, &format!("{shim}\"/bin/nope\": stat /bin/nope: no such file or directory: unknown"), Refusal::NoCommand),
-            (400, &format!("{shim}\"nope\": executable file not found in $PATH: unknown"), Refusal::NoCommand),
-            (400, &format!("{shim}\"/etc/passwd\": permission denied: unknown"), Refusal::CommandDenied),
+            (
+                400,
+                &format!("{shim}\"/bin/nope\": stat /bin/nope: no such file or directory: unknown"),
+                Refusal::NoCommand,
+            ),
+            (
+                400,
+                &format!("{shim}\"nope\": executable file not found in $PATH: unknown"),
+                Refusal::NoCommand,
+            ),
+            (
+                400,
+                &format!("{shim}\"/etc/passwd\": permission denied: unknown"),
+                Refusal::CommandDenied,
+            ),
             (500, "something else", Refusal::Other),
         ];
         for (code, message, expect) in cases {
@@ -131,14 +165,38 @@ mod tests {
     #[test]
     fn refusals_of_podman_are_understood() {
         let cases = [
-            (404, "failed to find image nope:1: docker.io/library/nope:1: No such image", Refusal::NoImage),
+            (
+                404,
+                "failed to find image nope:1: docker.io/library/nope:1: No such image",
+                Refusal::NoImage,
+            ),
             (404, "no container with name or ID \"a\" found: no such container", Refusal::Gone),
-            (500, "container create: creating container storage: the container name \"a\" is already in use by 1570. You have to remove that container to be able to reuse that name: that name is already in use", Refusal::NameTaken),
+            (
+                500,
+                "container create: creating container storage: the container name \"a\" is already in use by 1570. You have to remove that container to be able to reuse that name: that name is already in use",
+                Refusal::NameTaken,
+            ),
             (500, "network name wharf-pp already used: network already exists", Refusal::NameTaken),
-            (500, "subnet 10.200.0.0/24 is already used on the host or by another config", Refusal::Overlap),
-            (500, "cannot listen on the TCP port: listen tcp4 127.0.0.1:18082: bind: address already in use", Refusal::PortTaken),
-            (500, "\"wharf-pp\" has associated containers with it. Use -f to forcibly delete containers and pods: network is being used", Refusal::NetworkBusy),
-            (500, "runc create failed: exec: \"/bin/nope\": stat /bin/nope: no such file or directory\": OCI runtime attempted to invoke a command that was not found", Refusal::NoCommand),
+            (
+                500,
+                "subnet 10.200.0.0/24 is already used on the host or by another config",
+                Refusal::Overlap,
+            ),
+            (
+                500,
+                "cannot listen on the TCP port: listen tcp4 127.0.0.1:18082: bind: address already in use",
+                Refusal::PortTaken,
+            ),
+            (
+                500,
+                "\"wharf-pp\" has associated containers with it. Use -f to forcibly delete containers and pods: network is being used",
+                Refusal::NetworkBusy,
+            ),
+            (
+                500,
+                "runc create failed: exec: \"/bin/nope\": stat /bin/nope: no such file or directory\": OCI runtime attempted to invoke a command that was not found",
+                Refusal::NoCommand,
+            ),
         ];
         for (code, message, expect) in cases {
             assert_eq!(classify(code, message), expect, "{code} {message}");

@@ -166,8 +166,12 @@ pub(super) fn mounts_a_socket(workload: &Workload, own_socket: Option<&Path>) ->
         "/var/run/docker.sock",
     ];
     let resolved = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let sockets: Vec<PathBuf> =
-        USUAL.iter().map(Path::new).chain(own_socket).flat_map(|path| [path.to_owned(), resolved(path)]).collect();
+    let sockets: Vec<PathBuf> = USUAL
+        .iter()
+        .map(Path::new)
+        .chain(own_socket)
+        .flat_map(|path| [path.to_owned(), resolved(path)])
+        .collect();
     workload.mounts.iter().any(|mount| {
         let source = Path::new(&mount.source);
         [source.to_owned(), resolved(source)]
@@ -221,8 +225,11 @@ mod tests {
             gpus: None,
             shm_size: Some(ByteSize(1 << 20)),
         };
-        service.ports =
-            vec![Port { container: 8080, host: HostPort::From(8080), address: [127, 0, 0, 1].into() }];
+        service.ports = vec![Port {
+            container: 8080,
+            host: HostPort::From(8080),
+            address: [127, 0, 0, 1].into(),
+        }];
         service.health = Some(HealthCheck {
             command: vec!["/wharf-serve".to_owned(), "probe".to_owned()],
             interval_secs: 10,
@@ -314,11 +321,8 @@ mod tests {
         let mut job = workload(WorkloadKind::Job);
         job.command = Command::Args(["sh", "-c", "echo \"$A\""].map(str::to_owned).to_vec());
         job.env.insert("A".to_owned(), "two\nlines".to_owned());
-        job.mounts = vec![Mount {
-            source: "/data".to_owned(),
-            target: "/in".to_owned(),
-            read_only: true,
-        }];
+        job.mounts =
+            vec![Mount { source: "/data".to_owned(), target: "/in".to_owned(), read_only: true }];
         insta::assert_json_snapshot!(sent(&job, &[]), @r#"
         {
           "Cmd": [
@@ -403,11 +407,8 @@ mod tests {
     fn an_engines_socket_is_never_mounted() {
         let mounts = |source: &str| {
             let mut job = workload(WorkloadKind::Job);
-            job.mounts = vec![Mount {
-                source: source.to_owned(),
-                target: "/x".to_owned(),
-                read_only: true,
-            }];
+            job.mounts =
+                vec![Mount { source: source.to_owned(), target: "/x".to_owned(), read_only: true }];
             mounts_a_socket(&job, Some(Path::new("/srv/engine/own.sock")))
         };
         for source in [

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Images of a name that begins so are not there, whoever asks.
-const NO_SUCH_IMAGE: &str = "no-such-image";
+pub(super) const NO_SUCH_IMAGE: &str = "no-such-image";
 
 #[async_trait]
 impl Engine for Fake {

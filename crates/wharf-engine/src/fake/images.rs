@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use wharf_spec::{reference::Reference, workload::WorkloadId};
 
-use super::{Fake, LONG_AGO, archive};
+use super::{Fake, LONG_AGO, archive, engine::NO_SUCH_IMAGE};
 use crate::{
     BuildRequest, ImageFacts, Images,
     error::{EngineError, Result},
@@ -18,7 +18,8 @@ impl Images for Fake {
     async fn find(&self, image: &str) -> Result<Option<ImageFacts>> {
         let state = self.state();
         let by_id = || state.images.values().find(|facts| facts.id == image);
-        let name = image.parse().map_or_else(|_| image.to_owned(), |name: Reference| name.to_string());
+        let name =
+            image.parse().map_or_else(|_| image.to_owned(), |name: Reference| name.to_string());
         Ok(state.images.get(&name).or_else(by_id).cloned())
     }
 
@@ -27,10 +28,11 @@ impl Images for Fake {
         archive: BoxStream<'static, Bytes>,
         reference: &Reference,
     ) -> Result<ImageFacts> {
-        let facts = archive::facts(&whole(archive).await).map_err(|source| EngineError::Refused {
-            action: format!("load image `{reference}`"),
-            source: source.into(),
-        })?;
+        let facts =
+            archive::facts(&whole(archive).await).map_err(|source| EngineError::Refused {
+                action: format!("load image `{reference}`"),
+                source: source.into(),
+            })?;
         Ok(self.make(reference, facts))
     }
 
@@ -62,11 +64,15 @@ impl Images for Fake {
         progress: &(dyn Fn(String) + Send + Sync),
     ) -> Result<ImageFacts> {
         progress(format!("pulling {reference}"));
+        if reference.path().starts_with(NO_SUCH_IMAGE) {
+            return Err(EngineError::NoImage { image: reference.to_string() });
+        }
         Ok(self.make(reference, nothing()))
     }
 
     async fn remove(&self, image: &str) -> Result<()> {
-        let name = image.parse().map_or_else(|_| image.to_owned(), |name: Reference| name.to_string());
+        let name =
+            image.parse().map_or_else(|_| image.to_owned(), |name: Reference| name.to_string());
         self.change(|state| state.images.remove(&name));
         Ok(())
     }

@@ -29,7 +29,10 @@ pub(super) fn run(workload: &Workload) -> Ran {
                 Some(text) => line(LogStream::Err, text.trim_end()),
                 None => line(LogStream::Out, rest),
             }),
-            "seq" => log.extend(sequence(rest).map(|number| line(LogStream::Out, &number.to_string()))),
+            "seq" => {
+                let numbers = sequence(rest).map(|number| number.to_string());
+                log.extend(numbers.map(|number| line(LogStream::Out, &number)));
+            }
             "exit" => return Ran { log, code: Some(rest.parse().unwrap_or(2)) },
             // Nothing here takes time: who sleeps never wakes by himself.
             "sleep" => return Ran { log, code: None },

@@ -23,5 +23,13 @@ async fn docker() -> Subject {
 }
 
 engine_conformance!(on_fake, fake());
-engine_conformance!(#[ignore = "needs engine"] on_docker, docker());
-container_conformance!(#[ignore = "needs engine"] in_docker, docker());
+engine_conformance!(
+    #[ignore = "needs engine"]
+    on_docker,
+    docker()
+);
+container_conformance!(
+    #[ignore = "needs engine"]
+    in_docker,
+    docker()
+);

@@ -21,5 +21,13 @@ async fn podman() -> Subject {
     .await
 }
 
-engine_conformance!(#[ignore = "needs engine"] on_podman, podman());
-container_conformance!(#[ignore = "needs engine"] in_podman, podman());
+engine_conformance!(
+    #[ignore = "needs engine"]
+    on_podman,
+    podman()
+);
+container_conformance!(
+    #[ignore = "needs engine"]
+    in_podman,
+    podman()
+);

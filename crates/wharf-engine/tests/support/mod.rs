@@ -16,12 +16,12 @@ use wharf_spec::{digest::hex, reference::Reference};
 const IMAGE: &str = "wharf-test:1";
 const BUSYBOX: &str = "/bin/busybox";
 const APPLETS: [&str; 23] = [
-    "awk", "cat", "df", "echo", "false", "grep", "head", "httpd", "id", "kill", "ls", "mkdir", "nslookup", "printf",
-    "seq", "sh", "sleep", "tail", "test", "touch", "tr", "true", "wget",
+    "awk", "cat", "df", "echo", "false", "grep", "head", "httpd", "id", "kill", "ls", "mkdir",
+    "nc", "nslookup", "printf", "seq", "sh", "sleep", "tail", "test", "touch", "tr", "true",
 ];
 
 /// Connects twice and makes sure of the image.
-pub async fn subject(settings: ConnectSettings) -> Subject {
+pub(crate) async fn subject(settings: ConnectSettings) -> Subject {
     static IMAGE_MADE: OnceCell<()> = OnceCell::const_new();
     let engine = connect(&settings).await.expect("the engine that this test needs");
     let again = connect(&settings).await.expect("a second connection");
@@ -60,33 +60,36 @@ fn archive() -> Vec<u8> {
     ] {
         add(&mut archive, path, 0o644, &content);
     }
-    archive.into_inner().unwrap()
+    archive.into_inner().expect("memory takes everything")
 }
 
 fn layer() -> Vec<u8> {
-    let busybox = fs::read(BUSYBOX)
-        .unwrap_or_else(|error| panic!("{BUSYBOX}: {error}; get it with `apt-get install busybox-static`"));
+    let busybox = fs::read(BUSYBOX).unwrap_or_else(|error| {
+        panic!("{BUSYBOX}: {error}; get it with `apt-get install busybox-static`")
+    });
     let mut layer = tar::Builder::new(Vec::new());
     for folder in ["bin/", "etc/", "tmp/"] {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Directory);
         header.set_mode(if folder == "tmp/" { 0o1777 } else { 0o755 });
         header.set_size(0);
-        layer.append_data(&mut header, folder, &[][..]).unwrap();
+        layer.append_data(&mut header, folder, &[][..]).expect("memory takes everything");
     }
     add(&mut layer, "bin/busybox", 0o755, &busybox);
     for applet in APPLETS {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);
         header.set_size(0);
-        layer.append_link(&mut header, format!("bin/{applet}"), "busybox").unwrap();
+        layer
+            .append_link(&mut header, format!("bin/{applet}"), "busybox")
+            .expect("memory takes everything");
     }
-    layer.into_inner().unwrap()
+    layer.into_inner().expect("memory takes everything")
 }
 
 fn add(archive: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32, content: &[u8]) {
     let mut header = tar::Header::new_gnu();
     header.set_mode(mode);
     header.set_size(content.len() as u64);
-    archive.append_data(&mut header, path, content).unwrap();
+    archive.append_data(&mut header, path, content).expect("memory takes everything");
 }

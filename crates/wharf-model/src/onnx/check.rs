@@ -85,6 +85,9 @@ fn check_node<'a>(
 impl NodeProto {
     /// Returns how messages call the node.
     pub(super) fn label(&self) -> String {
+        if self.op_type.is_empty() {
+            return "a node".to_owned();
+        }
         let name = self.output.iter().find(|output| !output.is_empty());
         let name = if self.name.is_empty() { name } else { Some(&self.name) };
         match name {

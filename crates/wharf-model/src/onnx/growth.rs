@@ -89,3 +89,52 @@ fn check_node(node: &NodeProto, constants: &HashMap<&str, &TensorProto>) -> Resu
 fn product(mut items: impl Iterator<Item = i64>) -> Option<i64> {
     items.try_fold(1_i64, |product, item| product.checked_mul(item.checked_abs()?.max(1)))
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::{
+        super::proto::{AttributeProto, ModelProto},
+        *,
+    };
+
+    fn check(op_type: &str, attribute: &str, sizes: &[i64]) -> Result<(), ReadError> {
+        let shape = TensorProto {
+            name: "shape".to_owned(),
+            dims: vec![sizes.len() as i64],
+            data_type: 7,
+            int64_data: sizes.to_vec(),
+            ..TensorProto::default()
+        };
+        let attribute = AttributeProto {
+            name: attribute.to_owned(),
+            ints: sizes.to_vec(),
+            ..AttributeProto::default()
+        };
+        let node = NodeProto {
+            op_type: op_type.to_owned(),
+            input: vec!["shape".to_owned()],
+            attribute: vec![attribute],
+            ..NodeProto::default()
+        };
+        let graph =
+            GraphProto { node: vec![node], initializer: vec![shape], ..GraphProto::default() };
+        check_growth(&ModelProto { graph: Some(graph), ..ModelProto::default() }.encode_to_vec())
+    }
+
+    #[test]
+    fn constant_shapes_have_a_bound() {
+        check("ConstantOfShape", "", &[1000, 1000]).unwrap();
+        check("ConstantOfShape", "", &[1_000_000, 1_000_000]).unwrap_err();
+        check("ConstantOfShape", "", &[i64::MAX, i64::MAX]).unwrap_err();
+        check("ConstantOfShape", "", &[i64::MIN]).unwrap_err();
+    }
+
+    #[test]
+    fn windows_and_borders_have_a_bound() {
+        check("Conv", "pads", &[1, 1, 1, 1]).unwrap();
+        check("Conv", "pads", &[0, 0, 1_000_000_000, 0]).unwrap_err();
+        check("MaxPool", "kernel_shape", &[i64::MIN]).unwrap_err();
+    }
+}

@@ -42,8 +42,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Facts, Evaluator<f64>), ReadError> {
     let head = &sections.head;
     let trees = sections.trees().count();
     let groups = groups(head, trees)?;
-    let facts = facts(head, trees, groups)?;
     let objective = Objective::of(head.objective, groups)?;
+    let facts = facts(head, &objective, trees, groups)?;
 
     let mut forest = Forest::new(facts.features, groups);
     for (index, tree) in sections.trees().enumerate() {
@@ -62,13 +62,17 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Facts, Evaluator<f64>), ReadError> {
     Ok((facts, evaluator))
 }
 
-fn facts(head: &Head<'_>, trees: usize, groups: usize) -> Result<Facts, ReadError> {
+fn facts(
+    head: &Head<'_>,
+    objective: &Objective<'_>,
+    trees: usize,
+    groups: usize,
+) -> Result<Facts, ReadError> {
     let version = supported_version(head.version)?.to_owned();
     let key = "max_feature_idx";
     let last: usize = parse_number(required(head.max_feature_idx, key)?, key)?;
     let features = last.saturating_add(1);
     check_features(features)?;
-    let objective = Objective::of(head.objective, groups)?;
     Ok(Facts {
         library: "lightgbm",
         version,

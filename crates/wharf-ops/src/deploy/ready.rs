@@ -16,6 +16,9 @@ use crate::{
     error::{Error, Result},
 };
 
+/// The probe's exit code when the server says that its model will never load.
+const FAILED: i64 = 3;
+
 /// How many of a container's last lines an error shows.
 const SHOWN_LINES: u32 = 20;
 
@@ -49,6 +52,9 @@ pub(super) async fn wait(context: &Context, id: &WorkloadId, patience: Duration)
         return Err(died(&status, &lines));
     }
     let detail = match outcome {
+        Ok(Ok(outcome)) if outcome.code == FAILED => {
+            return Err(not_loaded(id, outcome.output.trim(), &lines));
+        }
         Ok(Ok(outcome)) => outcome.output.trim().to_owned(),
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the engine did not answer".to_owned(),
@@ -83,6 +89,13 @@ async fn last_lines(context: &Context, id: &WorkloadId) -> String {
     let lines: Vec<_> =
         lines.filter_map(async |line| Some(format!("  | {}", line.ok()?.text))).collect().await;
     lines.join("\n")
+}
+
+fn not_loaded(id: &WorkloadId, detail: &str, lines: &str) -> Error {
+    Error::new(codes::MODEL_LOAD, format!("the model of `{}` does not load", id.name))
+        .because(detail.lines().next().unwrap_or_default().to_owned())
+        .with_excerpt(lines)
+        .hint("the lines above say why; a missing package belongs into `requirements:` of `wharf.yaml`")
 }
 
 fn died(status: &Status, lines: &str) -> Error {

@@ -158,15 +158,21 @@ function show(state, answer, probabilities) {
   if (answer instanceof Blob) {
     parts.push(download(answer));
   } else {
-    parts.push(...shown(answer, state.classes));
-    if (isTable(probabilities)) parts.push(...shownRows(probabilities, state.classes));
+    const beside = isTable(probabilities) && probabilities.length === answer?.length ? probabilities : null;
+    if (beside && answer.length > 1 && answer.every(isScalar)) {
+      const heads = ["answer", ...beside[0].map((_, i) => name(state.classes, i))];
+      parts.push(table(answer.map((label, row) => [label, ...beside[row]]), heads));
+    } else {
+      parts.push(...shown(answer, state.classes));
+      if (beside) parts.push(...shownRows(beside, state.classes));
+    }
     parts.push(raw(answer));
   }
   result.replaceChildren(...parts);
 }
 
 function shown(answer, classes) {
-  const rows = answer?.values ?? answer;
+  const rows = Array.isArray(answer) ? answer : answer?.values ?? answer;
   if (!Array.isArray(rows)) return [typeof rows === "object" && rows !== null ? table([rows]) : label(rows)];
   if (rows.length === 1 && isScalar(rows[0])) return [label(rows[0])];
   if (isTable(rows)) return shownRows(rows, classes);
@@ -239,7 +245,7 @@ function table(rows, heads) {
     const cells = records ? heads.map((key) => row[key]) : isScalar(row) ? [row] : row;
     const line = element("tr");
     line.append(element("td", "number", String(index)), ...cells.map((cell) =>
-      element("td", typeof cell === "number" ? "number" : "", cell === null ? "–" : String(cell))));
+      element("td", typeof cell === "number" ? "number" : "", short(cell))));
     made.tBodies[0].append(line);
   });
   const frame = element("div", "scroll");
@@ -249,6 +255,12 @@ function table(rows, heads) {
   const both = element("div");
   both.append(element("p", "sub", `the first ${MAX_ROWS} of ${rows.length} rows`), frame);
   return both;
+}
+
+/** A cell to look at; all digits are in the JSON below. */
+function short(cell) {
+  if (cell === null || cell === undefined) return "–";
+  return typeof cell === "number" && !Number.isInteger(cell) ? String(Number(cell.toPrecision(6))) : String(cell);
 }
 
 function column(tag, text) {

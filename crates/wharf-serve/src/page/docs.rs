@@ -11,25 +11,48 @@ use crate::openapi;
 pub(crate) fn docs(card: &ModelCard, host: &str) -> Markup {
     let api = openapi::document(card);
     let title = format!("API of {} · wharf", card.name);
+    let (methods, others): (Vec<_>, Vec<_>) =
+        operations(&api).partition(|operation| operation.verb == "post");
     let body = html! {
-        @for (path, verbs) in entries(&api["paths"]) {
-            @for (verb, operation) in entries(verbs) {
-                section.card.operation {
-                    div.head {
-                        h2 { code.verb.(verb) { (verb.to_uppercase()) } " " code { (path) } }
-                    }
-                    p { (text(&operation["summary"])) }
-                    @if let Some(method) = path.strip_prefix('/').and_then(|name| card.method(name)) {
-                        pre tabindex="0" aria-label="curl snippet" { code { (snippet::curl(method, host)) } }
-                    }
-                    (bodies("Body", &operation["requestBody"]["content"]))
-                    (bodies("Answer", &operation["responses"]["200"]["content"]))
-                    (statuses(&operation["responses"]))
+        @for Operation { verb, path, about } in methods {
+            section.card.operation aria-label=(path) {
+                div.head { h2 { (route(verb, path)) } }
+                @if let Some(method) = path.strip_prefix('/').and_then(|name| card.method(name)) {
+                    pre tabindex="0" aria-label="curl snippet" { code { (snippet::curl(method, host)) } }
+                }
+                (bodies("Body", &about["requestBody"]["content"]))
+                (bodies("Answer", &about["responses"]["200"]["content"]))
+                (statuses(&about["responses"]))
+            }
+        }
+        section.card.operation aria-label="Other routes" {
+            div.head { h2 { "Beside it" } }
+            dl.routes {
+                @for Operation { verb, path, about } in others {
+                    dt { (route(verb, path)) }
+                    dd { (text(&about["summary"])) }
                 }
             }
         }
     };
     document(card, &title, Here::Docs, &body)
+}
+
+/// One verb of one path.
+struct Operation<'a> {
+    verb: &'a str,
+    path: &'a str,
+    about: &'a Value,
+}
+
+fn operations(api: &Value) -> impl Iterator<Item = Operation<'_>> {
+    entries(&api["paths"]).flat_map(|(path, verbs)| {
+        entries(verbs).map(move |(verb, about)| Operation { verb, path, about })
+    })
+}
+
+fn route(verb: &str, path: &str) -> Markup {
+    html! { code.verb { (verb.to_uppercase()) } " " code { (path) } }
 }
 
 /// Returns the schema of each content type, folded.

@@ -41,7 +41,11 @@ fn panel(card: &ModelCard, method: &Method, host: &str) -> Markup {
                         @if form.as_ref().is_some_and(|form| !is_file(form)) { (modes()) }
                     }
                     @if let Some(form) = &form {
-                        div.fields { @for argument in &form.arguments { (argument_fields(argument)) } }
+                        div.fields {
+                            @for argument in &form.arguments {
+                                (argument_fields(argument, form.arguments.len() > 1))
+                            }
+                        }
                     }
                     @if !form.as_ref().is_some_and(is_file) {
                         div.json hidden[form.is_some()] {
@@ -101,11 +105,11 @@ fn probabilities_beside<'a>(card: &'a ModelCard, method: &Method) -> Option<&'a 
         .then_some(beside.name.as_str())
 }
 
-fn argument_fields(argument: &ArgumentForm) -> Markup {
+fn argument_fields(argument: &ArgumentForm, one_of_several: bool) -> Markup {
     html! {
         fieldset data-argument=(argument.name) data-layout=(argument.layout.word())
             data-optional[argument.optional] {
-            @if argument.fields.len() > 1 {
+            @if one_of_several && argument.fields.len() > 1 {
                 legend { (argument.name) @if argument.optional { small { " optional" } } }
             }
             @for field in &argument.fields { (input(field, argument.optional)) }

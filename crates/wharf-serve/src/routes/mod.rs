@@ -1,6 +1,10 @@
 //! The routes, and the edge that every request passes: guard, number, log, and a JSON body for every error.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -41,10 +45,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/openapi.json", get(documents::openapi))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz));
-    for (index, method) in app.card.methods.iter().enumerate() {
-        let path = format!("/{}", method.name);
+    for (index, path) in app.paths.iter().enumerate() {
         router = router.route(
-            &path,
+            path,
             post(move |State(app): State<Arc<App>>, request: Request| {
                 call::call(app, index, request)
             }),
@@ -58,8 +61,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 }
 
 async fn unknown(State(app): State<Arc<App>>) -> Problem {
-    let methods: Vec<String> = app.card.methods.iter().map(|method| method.name.clone()).collect();
-    Problem::not_found(&methods)
+    Problem::not_found(&app.paths)
 }
 
 async fn wrong_method() -> Problem {
@@ -100,12 +102,17 @@ async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
             route: route.label(&app),
             status: response.status().as_u16(),
             rows: call.map(|call| call.rows),
-            model_ms: call.map(|call| call.model.as_secs_f64() * 1e3),
-            total_ms: started.elapsed().as_secs_f64() * 1e3,
+            model_ms: call.map(|call| millis(call.model)),
+            total_ms: millis(started.elapsed()),
             bytes: response.body().size_hint().exact().unwrap_or_default(),
         });
     }
     response
+}
+
+/// Returns milliseconds, to the microsecond.
+fn millis(time: Duration) -> f64 {
+    time.as_micros() as f64 / 1e3
 }
 
 /// Where a request goes, in words of ours: what is logged is never text that somebody sent.
@@ -119,8 +126,7 @@ enum Route {
 
 impl Route {
     fn of(app: &App, path: &str) -> Self {
-        let name = path.strip_prefix('/').unwrap_or_default();
-        if let Some(index) = app.card.methods.iter().position(|method| method.name == name) {
+        if let Some(index) = app.paths.iter().position(|method| method == path) {
             Self::Method(index)
         } else if HEALTH.contains(&path) {
             Self::Health
@@ -131,7 +137,7 @@ impl Route {
 
     fn label(self, app: &App) -> &str {
         match self {
-            Self::Method(index) => &app.card.methods[index].name,
+            Self::Method(index) => &app.paths[index],
             Self::Fixed(path) => path,
             Self::Health => "health",
             Self::Other => "other",

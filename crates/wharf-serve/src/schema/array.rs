@@ -273,8 +273,8 @@ mod tests {
         let iris = spec(&[None, Some(2)], "float32");
         assert_eq!(wrong(&iris, &json!([[1, 2], [1, "x"]])).1.as_deref(), Some("data[1][1]"));
         assert_eq!(wrong(&iris, &json!([[1, 2], [1]])).1.as_deref(), Some("data[1]"));
-        let (error, field) = wrong(&iris, &json!([[1, 2], [1e39, 2]]));
-        assert_eq!(error, "DeserializationError: 1e39 does not fit into float32");
+        let (error, field) = wrong(&iris, &json!([[1, 2], [-4e38, 2]]));
+        assert_eq!(error, "DeserializationError: -4e+38 does not fit into float32");
         assert_eq!(field.as_deref(), Some("data[1][0]"));
     }
 

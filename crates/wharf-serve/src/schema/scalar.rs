@@ -77,7 +77,9 @@ impl Refusal {
     pub(crate) fn explain(self, value: &Value, dtype: &str, converted: String) -> WrongInput {
         let shown = repr(value);
         match self {
-            Self::NotANumber => WrongInput::form(converted),
+            Self::NotANumber => {
+                WrongInput::form(converted).hint(format!("{shown} cannot be read as {dtype}"))
+            }
             Self::Missing => WrongInput::form(format!("a value is missing where {dtype} belongs"))
                 .hint("this model was not made for missing values: send a number in place of null"),
             Self::NotFinite => WrongInput::form(converted).hint(

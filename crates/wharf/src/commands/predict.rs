@@ -10,7 +10,7 @@ use wharf_ops::{
     error::{Error, Result},
     service,
 };
-use wharf_spec::codes;
+use wharf_spec::{codes, quantity::parse_duration};
 
 use super::{Session, service_name};
 use crate::output::text;
@@ -32,6 +32,9 @@ pub(crate) struct PredictArgs {
     /// The method to call
     #[arg(long, value_name = "M", default_value = "predict")]
     method: String,
+    /// How long the answer may take
+    #[arg(long, value_name = "T", default_value = "60s", value_parser = parse_duration)]
+    timeout: Duration,
 }
 
 pub(crate) async fn run(session: &mut Session<'_>, args: PredictArgs) -> Result<u8> {
@@ -42,8 +45,7 @@ pub(crate) async fn run(session: &mut Session<'_>, args: PredictArgs) -> Result<
         address(session, &args.target).await?
     };
     let url = format!("{base}{}", args.method);
-    let answer =
-        wharf_net::post_json(&url, body, Duration::from_secs(60)).await.map_err(no_answer)?;
+    let answer = wharf_net::post_json(&url, body, args.timeout).await.map_err(no_answer)?;
     if !answer.is_success() {
         return Err(refused(&url, &answer));
     }

@@ -68,7 +68,8 @@ async fn a_state_that_only_podman_has_is_asked_about_again() {
     let asked = std::cell::Cell::new(0);
     let answer = super::super::podman::once_settled(|| {
         asked.set(asked.get() + 1);
-        let text = stopped.replace("\"stopped\"", if asked.get() < 3 { "\"stopped\"" } else { "\"exited\"" });
+        let text = stopped
+            .replace("\"stopped\"", if asked.get() < 3 { "\"stopped\"" } else { "\"exited\"" });
         std::future::ready(read(&text))
     });
     assert_eq!(answer.await.unwrap().restart_count, Some(160));

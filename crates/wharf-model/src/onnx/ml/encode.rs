@@ -244,3 +244,15 @@ impl Kernel for ZipMap {
         Ok(vec![input.clone()])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_one_nan_and_one_zero_among_the_keys() {
+        assert_eq!(Key::float(f32::NAN), Key::float(-f32::NAN));
+        assert_eq!(Key::float(-0.0), Key::float(0.0));
+        assert_ne!(Key::float(1.0), Key::float(1.000_000_1));
+    }
+}

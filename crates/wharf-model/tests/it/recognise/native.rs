@@ -89,8 +89,7 @@ fn every_onnx_file_has_a_runtime_and_methods() {
       /predict(a: float32[null,1], b: float32[null,1], c: str[null,1], d: str[null,1]) -> int64[null] [Class] = model.predict
       /predict_proba(a: float32[null,1], b: float32[null,1], c: str[null,1], d: str[null,1]) -> float32[null,2] [Probabilities] = model.predict_proba
     kmeans: onnx_ml, classes []
-      /predict(data: float32[null,4]) -> int64[null] [Class] = model.predict
-      /predict_proba(data: float32[null,4]) -> float32[null,3] [Probabilities] = model.predict_proba
+      /predict(data: float32[null,4]) -> {type:list,items:[{type:ndarray,shape:[null],dtype:int64},{type:ndarray,shape:[null,3],dtype:float32}]} [Outputs] = model.predict
     ridge: onnx_ml, classes []
       /predict(data: float32[null,10]) -> float32[null,1] = model.predict
     strlabels: onnx_ml, classes [String("setosa"), String("versicolor"), String("virginica")]

@@ -1,0 +1,19 @@
+//! The server from outside: requests through the whole router, with real models behind it.
+
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+mod contract;
+
+#[cfg(test)]
+mod native;
+
+#[cfg(test)]
+mod hostile;
+
+#[cfg(test)]
+mod page;
+
+#[cfg(test)]
+mod python;

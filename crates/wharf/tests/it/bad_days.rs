@@ -1,0 +1,176 @@
+//! Bad days on the real engine: each ends in a clear error, its exit code, and nothing left behind.
+
+use std::{
+    fs,
+    net::TcpListener,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use wharf_testkit::http;
+
+use crate::{
+    stories::port,
+    support::{User, on_engine},
+};
+
+async fn nothing_is_left(user: &User) {
+    let engine = user.engine.as_ref().unwrap();
+    let project = user.project.parse().unwrap();
+    let left = engine.list(Some(&project)).await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs engine"]
+async fn a_taken_port_is_told() {
+    on_engine("taken-port", async |user| {
+        user.example("iris");
+        let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = holder.local_addr().unwrap().port().to_string();
+        let outcome = user.run(&["up", "iris", "-p", &port]).await.expect(5);
+        assert!(outcome.err.contains("error[W0210]"), "{}", outcome.err);
+        nothing_is_left(&user).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs engine"]
+async fn a_requirement_that_does_not_exist_is_told() {
+    on_engine("no-requirement", async |user| {
+        let folder = user.example("callable");
+        let declaration = fs::read_to_string(folder.join("wharf.yaml")).unwrap();
+        let broken = format!("{declaration}\n  requirements: ['wharf-no-such-package==9.9']\n");
+        fs::write(folder.join("wharf.yaml"), broken).unwrap();
+        let outcome = user.run(&["up", "callable"]).await.expect(1);
+        assert!(outcome.err.contains("error[W0407]"), "{}", outcome.err);
+        assert!(outcome.err.contains("wharf-no-such-package"), "{}", outcome.err);
+        nothing_is_left(&user).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs engine"]
+async fn a_model_that_raises_is_a_400_and_the_service_stays() {
+    on_engine("raises", async |user| {
+        let folder = user.home.path().join("raises");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("predict.py"), "def predict(x):\n    return 1 / x\n").unwrap();
+        let up = user.run(&["up", "raises", "--json"]).await.expect(0).json();
+        let answer = http::request(port(&up), "POST", "/predict", &[], b"{\"x\": 0}");
+        assert_eq!(answer.status, 400);
+        assert_eq!(answer.json()["error"], "ZeroDivisionError: division by zero");
+        let answer = http::request(port(&up), "POST", "/predict", &[], b"{\"x\": 2}");
+        assert_eq!(answer.json(), 0.5);
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs engine"]
+async fn a_model_that_cannot_be_imported_is_told_with_its_lines() {
+    on_engine("no-import", async |user| {
+        let folder = user.home.path().join("no-import");
+        fs::create_dir(&folder).unwrap();
+        let code = "import no_such_module\n\n\ndef predict(x):\n    return x\n";
+        fs::write(folder.join("predict.py"), code).unwrap();
+        let outcome = user.run(&["up", "no-import", "--wait=30s"]).await;
+        assert!(outcome.err.contains("error[W0410]"), "{}", outcome.err);
+        assert!(outcome.err.contains("no_such_module"), "{}", outcome.err);
+        nothing_is_left(&user).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs engine"]
+async fn a_changed_model_is_replaced_on_the_same_port() {
+    on_engine("replaced", async |user| {
+        let folder = user.example("iris");
+        let first = user.run(&["up", "iris", "--json"]).await.expect(0).json();
+        let declaration = fs::read_to_string(folder.join("wharf.yaml")).unwrap();
+        fs::write(folder.join("wharf.yaml"), declaration.replace("setosa", "blue flag")).unwrap();
+        let second = user.run(&["up", "iris", "--json"]).await.expect(0).json();
+        assert_eq!(port(&first), port(&second));
+        let body = br#"{"data": [[5.1, 3.5, 1.4, 0.2]]}"#;
+        let answer = http::request(port(&second), "POST", "/predict", &[], body);
+        assert_eq!(answer.json(), serde_json::json!(["blue flag"]));
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs engine"]
+async fn a_killed_up_is_taken_up_by_the_next_one() {
+    on_engine("killed", async |user| {
+        user.example("iris");
+        let helpers = user.helpers.clone();
+        for delay in [20, 60, 120, 200, 350, 500] {
+            let mut up = Command::new(helpers.join("wharf"))
+                .args(["up", "iris", "-P", &user.project])
+                .current_dir(user.home.path())
+                .env("HOME", user.home.path())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+            up.kill().unwrap();
+            up.wait().unwrap();
+            if delay % 40 == 0 {
+                user.run(&["down", "iris"]).await.expect(0);
+                nothing_is_left(&user).await;
+            }
+        }
+        user.run(&["up", "iris"]).await.expect(0);
+        let listed = user.run(&["ps", "-a", "--json"]).await.expect(0).json();
+        assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
+        user.run(&["down", "iris"]).await.expect(0);
+        nothing_is_left(&user).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs engine"]
+async fn a_full_disk_is_told_and_leaves_no_half_of_a_file() {
+    on_engine("full-disk", async |user| {
+        let disk = user.home.path().join("disk");
+        fs::create_dir(&disk).unwrap();
+        mount_tmpfs(&disk);
+        let outcome = async {
+            crate::support::copy(&crate::support::examples().join("iris"), &disk.join("iris"));
+            fill(&disk);
+            user.run(&["up", "disk/iris"]).await
+        }
+        .await;
+        let left = crate::support::files(&disk.join("iris"));
+        assert!(Command::new("umount").arg(&disk).status().unwrap().success());
+        let outcome = outcome.expect(6);
+        assert!(outcome.err.contains("error[W0801]"), "{}", outcome.err);
+        assert!(left.iter().all(|path| !path.ends_with("iris.json.tmp")), "{left:?}");
+        nothing_is_left(&user).await;
+    })
+    .await;
+}
+
+fn mount_tmpfs(folder: &std::path::Path) {
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=512k", "tmpfs"])
+        .arg(folder)
+        .status()
+        .unwrap();
+    assert!(mounted.success(), "mounting a small tmpfs needs root");
+}
+
+fn fill(folder: &std::path::Path) {
+    let mut size = 1 << 20;
+    while size > 0 {
+        let path = folder.join(format!("fill-{size}"));
+        if fs::write(&path, vec![0_u8; size]).is_err() {
+            size /= 2;
+        }
+    }
+}
