@@ -73,3 +73,40 @@ impl Readiness {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use wharf_spec::model::Method;
+
+    use super::*;
+    use crate::runtime::{CallError, Native, Payload};
+
+    #[derive(Debug)]
+    struct Silent;
+
+    impl Native for Silent {
+        fn call(&self, _: &Method, _: Vec<Option<Payload>>) -> Result<Payload, CallError> {
+            Err(CallError::Died)
+        }
+    }
+
+    #[test]
+    fn a_model_is_ready_only_after_its_warm_up_and_serves_on_while_draining() {
+        let readiness = Readiness::default();
+        assert_eq!(readiness.phase(), Phase::Starting("loading the model"));
+        assert_eq!(readiness.model().unwrap_err(), "the model is loading");
+
+        readiness.loaded(Loaded::Native(Arc::new(Silent)));
+        assert_eq!(readiness.phase(), Phase::Starting("warming up"));
+        assert_eq!(readiness.model().unwrap_err(), "the model is warming up");
+
+        readiness.warm();
+        assert_eq!(readiness.phase(), Phase::Ready);
+
+        readiness.drain();
+        assert_eq!(readiness.phase(), Phase::Draining);
+        assert!(readiness.model().is_ok());
+    }
+}

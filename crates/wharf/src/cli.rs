@@ -23,7 +23,7 @@ Look:
   logs      What a service wrote
 Set up:
   explain   The page of an error: `wharf explain W0203`
-
+Options:
 {options}{after-help}";
 
 /// From a trained model to a running service, on Docker.

@@ -73,13 +73,13 @@ pub(super) async fn once_settled<T, F>(ask: impl Fn() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
 {
-    const TRIES: usize = 40;
+    const TRIES: usize = 200;
     for _ in 1..TRIES {
         match ask().await {
             Err(Error::JsonDataError { message, .. })
                 if ["`stopped`", "`initialized`"].iter().any(|state| message.contains(state)) =>
             {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
             answer => return answer,
         }

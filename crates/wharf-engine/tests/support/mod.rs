@@ -47,6 +47,8 @@ fn archive() -> Vec<u8> {
         "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
         "os": "linux",
         "config": { "Env": ["PATH=/bin"], "Cmd": ["true"] },
+        // Podman counts: a layer without its history makes no base for a build.
+        "history": [{ "created_by": "a test of wharf" }],
         "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{digest}")] },
     });
     let manifest = serde_json::json!([

@@ -260,7 +260,7 @@ function table(rows, heads) {
 /** A cell to look at; all digits are in the JSON below. */
 function short(cell) {
   if (cell === null || cell === undefined) return "–";
-  return typeof cell === "number" && !Number.isInteger(cell) ? String(Number(cell.toPrecision(6))) : String(cell);
+  return typeof cell === "number" && !Number.isInteger(cell) ? String(Number(cell.toPrecision(5))) : String(cell);
 }
 
 function column(tag, text) {

@@ -34,6 +34,9 @@ pub(crate) const MAX_BODY: usize = 32 << 20;
 const BODY_TIME: Duration = Duration::from_secs(30);
 const BODY_BYTES_PER_SEC: u64 = 1_000;
 
+/// A body beyond this takes a millisecond to read, and is read where it is in nobody's way.
+const LONG_BODY: usize = 256 << 10;
+
 /// What the log wants to know of a call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Called {
@@ -138,7 +141,7 @@ async fn read_body(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem
 }
 
 async fn read_inputs(
-    app: &App,
+    app: &Arc<App>,
     index: usize,
     parts: Parts,
     body: Bytes,
@@ -152,7 +155,15 @@ async fn read_inputs(
         (true, true) => read_file(parts, body).await.map(BodyReader::file),
         (true, false) => Ok(BodyReader::file(body)),
         (false, _) => {
-            reader.read(&body).map_err(|wrong| Problem::wrong_input(&wrong, app.card.compat))
+            let read = if body.len() > LONG_BODY {
+                let app = Arc::clone(app);
+                task::spawn_blocking(move || app.readers[index].read(&body))
+                    .await
+                    .map_err(|_| Problem::bug("the body could not be read"))?
+            } else {
+                reader.read(&body)
+            };
+            read.map_err(|wrong| Problem::wrong_input(&wrong, app.card.compat))
         }
     }
 }

@@ -7,7 +7,19 @@ async fn inspect_tells_what_a_model_is() {
     let (user, _) = User::of_fake();
     user.example("iris");
     let outcome = user.run(&["inspect", "iris"]).await.expect(0);
-    insta::assert_snapshot!(outcome.out, @"");
+    insta::assert_snapshot!(outcome.out, @r"
+name          iris
+kind          xgboost
+runtime       trees (wharf evaluates the trees of XGBoost itself)
+server        wharf-serve
+size          11.7 KB
+hash          b3:b0fc5a19b7dddd7298df2eb401892576417fc32841a384da4c098f11500c2351
+file          model.json  11.7 KB
+method        /predict(data: array float64 [*, 4]) → class, array str [*]
+method        /predict_proba(data: array float64 [*, 4]) → probabilities, array float32 [*, 3]
+inputs        sepal_length, sepal_width, petal_length, petal_width
+classes       setosa, versicolor, virginica
+");
 }
 
 #[tokio::test]
@@ -46,7 +58,12 @@ async fn ps_has_its_columns() {
 async fn a_misspelt_flag_is_explained() {
     let (user, _) = User::of_fake();
     let outcome = user.run(&["up", "iris", "--nmae", "x"]).await.expect(2);
-    insta::assert_snapshot!(outcome.err, @"");
+    insta::assert_snapshot!(outcome.err, @r"
+error[W0101]: unexpected argument '--nmae' found
+
+hint: a similar argument exists: `--name`
+hint: `wharf up --name <NAME> <TARGET>`
+");
 }
 
 #[tokio::test]
@@ -66,7 +83,39 @@ async fn help_of_each_command_has_examples() {
         assert!(outcome.out.contains("Examples:"), "{command}: {}", outcome.out);
     }
     let outcome = user.run(&["--help"]).await.expect(0);
-    insta::assert_snapshot!(outcome.out, @"");
+    insta::assert_snapshot!(outcome.out, @r"
+From a trained model to a running service, on Docker
+
+Usage: wharf [OPTIONS] <COMMAND>
+
+Start:
+  inspect   What a model is: kind, inputs and outputs, requirements, size, hash, risks
+  serve     Serve a model here, in the foreground, without a container
+  predict   Make a prediction with a service
+Run:
+  up        Build, run and wait until healthy; the same again changes nothing
+  down      End a service and remove everything made for it
+Look:
+  ps        What runs
+  logs      What a service wrote
+Set up:
+  explain   The page of an error: `wharf explain W0203`
+Options:
+  -P, --project <NAME>  The project [env: WHARF_PROJECT] [default: default]
+  -C <DIR>              Run as if started in this folder
+      --json            Print one JSON document (streams: one a line)
+  -q, --quiet           Print results only
+  -v, --verbose         Show what tools print while they work
+      --color <WHEN>    When to use colours [env: WHARF_COLOR] [default: auto] [possible values:
+                        auto, always, never]
+  -h, --help            Print help
+  -V, --version         Print version
+
+Examples:
+  wharf up examples/iris
+  wharf logs iris -f
+  wharf down iris
+");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{Read as _, Write},
     os::unix::{fs::PermissionsExt as _, net::UnixListener, process::CommandExt as _},
     path::Path,
     process::Command,
@@ -223,13 +223,16 @@ async fn a_service_that_another_command_changes() {
     assert_eq!(error.code().to_string(), "W0803");
 }
 
-/// Answers one request of a prediction, after a pause.
-fn model_server(answer: &'static str, pause: Duration) -> String {
+/// Answers one request of a prediction with a body and the status 422, after a pause.
+fn model_server(body: &'static str, pause: Duration) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        _ = stream.read(&mut request).unwrap();
         std::thread::sleep(pause);
+        let answer = format!("HTTP/1.1 422 x\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         // The client may have left.
         stream.write_all(answer.as_bytes()).ok();
     });
@@ -243,7 +246,7 @@ async fn predictions_that_do_not_come() {
         async |url: &str| user.run(&["predict", url, "-i", "data=1", "--timeout", "1s"]).await;
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     told(&predict(&format!("http://{nobody}")).await, "W0507", 6);
-    let refusal = "HTTP/1.1 422 x\r\ncontent-length: 30\r\n\r\n{\"error\": \"KeyError: 'data'\" }";
+    let refusal = "{\"error\": \"KeyError: 'data'\"}";
     told(&predict(&model_server(refusal, Duration::ZERO)).await, "W0508", 1);
     told(&predict(&model_server("", Duration::from_secs(3))).await, "W0509", 7);
     told(&user.run(&["predict", "iris", "no-such-file.json"]).await, "W0802", 1);
