@@ -46,7 +46,8 @@ fn build(root: &Path) -> Result<(), String> {
 /// The folder of the release programs: beside this program's own profile.
 fn programs(root: &Path) -> Result<PathBuf, String> {
     let target = root.join("target");
-    let entries = fs::read_dir(&target).map_err(|error| format!("{}: {error}", target.display()))?;
+    let entries =
+        fs::read_dir(&target).map_err(|error| format!("{}: {error}", target.display()))?;
     entries
         .filter_map(|entry| Some(entry.ok()?.path().join("release")))
         .chain([target.join("release")])
@@ -61,8 +62,8 @@ fn write_bundle(root: &Path, programs: &Path, bundle: &Path) -> Result<(), Strin
         .current_dir(root)
         .output()
         .map_err(|error| format!("wharf inspect: {error}"))?;
-    let document: serde_json::Value =
-        serde_json::from_slice(&output.stdout).map_err(|error| format!("wharf inspect: {error}"))?;
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("wharf inspect: {error}"))?;
     let failed = |error: std::io::Error| format!("{}: {error}", bundle.display());
     fs::create_dir_all(bundle).map_err(failed)?;
     fs::write(bundle.join("card.json"), document["card"].to_string()).map_err(failed)?;
@@ -74,7 +75,8 @@ fn write_bundle(root: &Path, programs: &Path, bundle: &Path) -> Result<(), Strin
 fn sizes(programs: &Path, report: &mut String) -> Result<(), String> {
     for (program, target) in [("wharf-serve", 5.0), ("wharf-serve-onnx", 10.0), ("wharf", 20.0)] {
         let path = programs.join(program);
-        let size = fs::metadata(&path).map_err(|error| format!("{}: {error}", path.display()))?.len();
+        let size =
+            fs::metadata(&path).map_err(|error| format!("{}: {error}", path.display()))?.len();
         let figure = format!("{:.2} MB", size as f64 / 1e6);
         line(report, &format!("size of `{program}`"), &figure, &format!("at most {target} MB"));
     }
@@ -90,7 +92,12 @@ fn starts(programs: &Path, bundle: &Path, report: &mut String) -> Result<(), Str
     }
     let (ours, floor) = (median(&mut ours), median(&mut floor));
     let figure = format!("{:.2} ({ours:.2} ms / {floor:.2} ms)", ours / floor);
-    line(report, "process start to ready ÷ static hello-world server, median of 25", &figure, "at most 1.3");
+    line(
+        report,
+        "process start to ready ÷ static hello-world server, median of 25",
+        &figure,
+        "at most 1.3",
+    );
     Ok(())
 }
 
@@ -125,7 +132,12 @@ fn throughput(programs: &Path, bundle: &Path, report: &mut String) -> Result<(),
         }
     }
     let figure = format!("{:.0} % ({:.0} / {:.0} requests/s)", best.0 * 100.0, best.1, best.2);
-    line(report, "one-row /predict ÷ bare axum constant, 32 connections, best of 3", &figure, "at least 70 %");
+    line(
+        report,
+        "one-row /predict ÷ bare axum constant, 32 connections, best of 3",
+        &figure,
+        "at least 70 %",
+    );
     Ok(())
 }
 
@@ -157,7 +169,11 @@ fn connection(port: u16, request: &[u8], stop: &AtomicBool, done: &AtomicU64) {
         stream.write_all(request).expect("the server reads");
         // The answers are small: one read takes each whole.
         let count = stream.read(&mut answer).expect("the server answers");
-        assert!(answer[..count].starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..count]));
+        assert!(
+            answer[..count].starts_with(b"HTTP/1.1 200"),
+            "{}",
+            String::from_utf8_lossy(&answer[..count])
+        );
         done.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -171,7 +187,10 @@ struct Server {
 impl Server {
     fn is_ready(&self) -> bool {
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return false };
-        let request = format!("GET /readyz HTTP/1.1\r\nhost: 127.0.0.1:{}\r\nconnection: close\r\n\r\n", self.port);
+        let request = format!(
+            "GET /readyz HTTP/1.1\r\nhost: 127.0.0.1:{}\r\nconnection: close\r\n\r\n",
+            self.port
+        );
         let mut answer = String::new();
         stream.write_all(request.as_bytes()).is_ok()
             && stream.read_to_string(&mut answer).is_ok()
@@ -200,7 +219,8 @@ fn start_floor(programs: &Path) -> Result<Server, String> {
 
 fn start_ours(programs: &Path, bundle: &Path) -> Result<Server, String> {
     // A port that was free a moment ago; the bench runs alone.
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
+    let listener =
+        std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
     let port = listener.local_addr().map_err(|error| error.to_string())?.port();
     drop(listener);
     let process = Command::new(programs.join("wharf-serve"))

@@ -45,7 +45,8 @@ fn edges() -> BTreeMap<String, BTreeSet<String>> {
     ours.map(|package| {
         let dependencies = package["dependencies"].as_array().unwrap();
         let product = dependencies.iter().filter(|dependency| dependency["kind"] != "dev");
-        let names = product.map(|dependency| dependency["name"].as_str().unwrap().to_owned()).collect();
+        let names =
+            product.map(|dependency| dependency["name"].as_str().unwrap().to_owned()).collect();
         (package["name"].as_str().unwrap().to_owned(), names)
     })
     .collect()
@@ -75,6 +76,10 @@ fn some_libraries_have_one_wrapper() {
 #[test]
 fn the_words_do_no_input_or_output() {
     let banned = ["tokio", "hyper", "reqwest", "bollard", "rustix", "tempfile"];
-    let found: Vec<_> = edges()["wharf-spec"].iter().filter(|name| banned.contains(&name.as_str())).cloned().collect();
+    let found: Vec<_> = edges()["wharf-spec"]
+        .iter()
+        .filter(|name| banned.contains(&name.as_str()))
+        .cloned()
+        .collect();
     assert!(found.is_empty(), "wharf-spec is pure, and depends on {found:?}");
 }

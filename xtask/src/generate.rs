@@ -12,9 +12,9 @@ pub(crate) fn write_all(root: &Path) -> Result<(), String> {
     for (path, content) in all() {
         let path = root.join(path);
         let parent = path.parent().expect("every generated file lies in a folder");
-        fs::create_dir_all(parent).and_then(|()| fs::write(&path, content)).map_err(|error| {
-            format!("could not write {}: {error}", path.display())
-        })?;
+        fs::create_dir_all(parent)
+            .and_then(|()| fs::write(&path, content))
+            .map_err(|error| format!("could not write {}: {error}", path.display()))?;
     }
     Ok(())
 }

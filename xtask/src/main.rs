@@ -10,7 +10,11 @@ const USAGE: &str = "usage: cargo xtask gen | bench\n\
     gen    writes docs/reference/ and schemas/ anew\n\
     bench  prints ours divided by the floor, both measured in the same run (builds release programs first)";
 
-#[expect(clippy::print_stderr, clippy::print_stdout, reason = "a program for people who work on wharf")]
+#[expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a program for people who work on wharf"
+)]
 fn main() -> ExitCode {
     let outcome = match env::args().nth(1).as_deref() {
         Some("gen") => generate::write_all(&root()),

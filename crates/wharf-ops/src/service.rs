@@ -1,12 +1,13 @@
 //! What runs: listed, looked up, its logs, its end.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream, stream::BoxStream};
 use serde::Serialize;
 use wharf_engine::{LogLine, LogOptions, error::EngineError};
 use wharf_spec::{
     codes,
+    error::{Explain as _, causes},
     event::Event,
     label,
     name::WorkloadName,
@@ -19,7 +20,7 @@ use crate::{
     build::SERVER_PATH,
     context::Context,
     error::{Error, Result},
-    store::{RecordName, StateStore as _, StoreId, folder::FolderStore},
+    store::{Lease, RecordName, StateStore as _, StoreId, folder::FolderStore},
 };
 
 /// The word that people see, everywhere the same.
@@ -186,7 +187,7 @@ pub(crate) async fn generations(
             found.push((status, owner));
         }
     }
-    found.sort_by(|(a, _), (b, _)| b.id.generation.cmp(&a.id.generation));
+    found.sort_by_key(|(status, _)| Reverse(status.id.generation));
     Ok(found)
 }
 
@@ -253,7 +254,7 @@ pub async fn down(context: &Context, name: &WorkloadName, options: DownOptions) 
         return Ok(false);
     };
     {
-        let _lease = store.lease(&record, LEASE_PATIENCE).await?;
+        let _lease = lease(context, &store, &record).await?;
         // A command that held the lease may have changed what is there.
         for (status, _) in generations(context, name).await? {
             let grace = Duration::from_secs(GRACE_SECS);
@@ -309,8 +310,24 @@ pub(crate) async fn tidy_store(context: &Context, store: &FolderStore) -> Result
     Ok(())
 }
 
+/// Takes the right to change a record; says so when it has to wait for another command.
+pub(crate) async fn lease(
+    context: &Context,
+    store: &FolderStore,
+    record: &RecordName,
+) -> Result<Lease> {
+    match store.lease(record, Duration::ZERO).await {
+        Err(error) if error.code() == codes::LEASE_HELD => {
+            let holder = causes(&error).concat();
+            context.report(Event::Waiting { on: record.name.to_string(), holder });
+            store.lease(record, LEASE_PATIENCE).await
+        }
+        taken => taken,
+    }
+}
+
 /// How long a command waits for another one that changes the same service.
-pub(crate) const LEASE_PATIENCE: Duration = Duration::from_secs(10);
+const LEASE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Seconds that a server may take to finish what runs.
 pub(crate) const GRACE_SECS: u64 = 25;

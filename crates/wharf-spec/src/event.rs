@@ -42,7 +42,7 @@ pub enum Event {
     Replaced { name: String, generation: u64 },
     /// A service was ended and removed.
     Removed { name: String },
-    /// Somebody else works on the same thing; we wait.
+    /// Another command works on the same service; `holder` says which.
     Waiting { on: String, holder: String },
     /// Good to know.
     Note { text: String },

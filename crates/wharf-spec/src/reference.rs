@@ -83,6 +83,13 @@ impl FromStr for Reference {
             }
             _ => (None, name),
         };
+        let host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+        if host.is_some_and(|host| {
+            !host.bytes().all(host_byte)
+                || host.split([':', '.']).any(|part| part.is_empty()) && !host.starts_with('[')
+        }) {
+            return fail("a host has letters, digits, `-`, `.` and `:PORT`");
+        }
         if path.is_empty() || path.len() > 255 {
             return fail("it must name a repository of 1 to 255 characters");
         }
@@ -165,7 +172,20 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "Iris", "iris:", "iris:$(id)", "iris@sha256:1", "a//b", "-a", "iris:\n"] {
+        for text in [
+            "",
+            "Iris",
+            "iris:",
+            "iris:$(id)",
+            "iris@sha256:1",
+            "a//b",
+            "-a",
+            "iris:\n",
+            "../x",
+            "a..b/x",
+            "a.b?/x",
+            ".:1/x",
+        ] {
             assert!(text.parse::<Reference>().is_err(), "{text} passed");
         }
     }

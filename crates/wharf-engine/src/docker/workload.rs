@@ -24,7 +24,7 @@ const NEVER_NEEDED: [&str; 6] =
 
 /// Returns the name of a workload's container.
 pub(super) fn container_name(id: &WorkloadId) -> String {
-    format!("wharf-{}-{}-{}", id.project, id.name, id.generation)
+    format!("wharf-{}.{}.{}", id.project, id.name, id.generation)
 }
 
 /// Returns the container for a workload, in a network, with a port of the host for each port of the workload.

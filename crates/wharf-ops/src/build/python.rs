@@ -26,7 +26,7 @@ use super::{
 use crate::{
     context::{Context, InstallSettings, cancelled},
     error::{Error, Result},
-    service::{BUILD_PREFIX, LEASE_PATIENCE},
+    service::{self, BUILD_PREFIX},
     store::{RecordName, StateStore as _, folder::FolderStore},
 };
 
@@ -145,7 +145,7 @@ impl Installer<'_> {
         let engine = &context.engine;
         let name = RecordName { project: job.id.project.clone(), name: job.id.name.clone() };
         // Whoever finds the job without a holder of its lease knows that its command was killed.
-        let _lease = self.store.lease(&name, LEASE_PATIENCE).await?;
+        let _lease = service::lease(context, self.store, &name).await?;
         engine.delete(&job.id, Duration::ZERO).await?;
         let installed = tokio::select! {
             installed = run(context, &job) => installed,

@@ -25,7 +25,7 @@ use crate::{
     build::{self, BuildOptions, Built, SERVER_PATH, SERVER_PORT},
     context::{Context, cancelled},
     error::{Error, Result},
-    service::{self, GRACE_SECS, LEASE_PATIENCE, Owner},
+    service::{self, GRACE_SECS, Owner},
     store::{
         RecordName, StateStore as _,
         folder::FolderStore,
@@ -84,7 +84,7 @@ async fn make_so(
     let record = RecordName { project: context.project.clone(), name: request.name.clone() };
     check_owner(context, store, request).await?;
     context.stores.remember(store)?;
-    let _lease = store.lease(&record, LEASE_PATIENCE).await?;
+    let _lease = service::lease(context, store, &record).await?;
     let built = build::build(context, store, model, &request.build).await?;
     context.check_cancelled()?;
     let there = check_owner(context, store, request).await?;

@@ -112,12 +112,12 @@ impl Reporter for Lines {
                 self.line(&format!("  removed  generation {generation} of {name}"));
             }
             Event::Waiting { on, holder } => {
-                self.line(&format!("  waiting for {on}, held by {holder}"))
+                self.line(&format!("  waiting for `{on}`: {holder}"));
             }
             Event::Note { text } => self.line(&format!("note: {}", text::line(&text))),
             // What a command's result says stands in its own line on stdout.
             Event::Healthy { .. } | Event::Unchanged { .. } | Event::Removed { .. } => {
-                self.stop_spinner()
+                self.stop_spinner();
             }
             _ => {}
         }

@@ -20,9 +20,9 @@ pub(crate) fn log_line(text: &str) -> String {
         } else {
             let c = rest.chars().next().expect("`find` found one");
             if c == '\t' {
-                shown.push(c)
+                shown.push(c);
             } else {
-                shown.push_str(&escape(c))
+                shown.push_str(&escape(c));
             }
             rest = &rest[c.len_utf8()..];
         }

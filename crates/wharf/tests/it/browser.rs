@@ -32,16 +32,14 @@ impl Served {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let mut seen = String::new();
-        for line in lines {
-            if let Some(at) = line.find("http://") {
-                let url = line[at..].trim().to_owned();
-                return Self { process, url, _folder: folder };
-            }
-            seen.push_str(&line);
-        }
-        panic!("the server did not say where it is: {seen}");
+        let mut lines =
+            BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let url = lines
+            .find_map(|line| Some(line[line.find("http://")?..].trim().to_owned()))
+            .unwrap_or_default();
+        let served = Self { process, url, _folder: folder };
+        assert!(!served.url.is_empty(), "the server did not say where it is");
+        served
     }
 }
 
@@ -86,6 +84,7 @@ async fn a_person_tries_the_model() {
     assert_eq!(first, "5.1", "the example is filled in");
     browser.evaluate("document.querySelector('.go').click()").await;
     browser.until("document.querySelector('.result').innerText.includes('setosa')").await;
+    browser.until("document.getAnimations().every(one => one.playState === 'finished')").await;
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR"));
     browser.screenshot(&pictures.join("page.png")).await;
     let loaded =
@@ -181,7 +180,9 @@ async fn names_and_answers_of_others_run_no_script() {
             browser.evaluate("document.querySelector('.go').click()").await;
             browser.until("document.querySelector('.result').innerText.includes('textarea')").await;
         }
-        let images = browser.evaluate("document.querySelectorAll('[onerror], [onload], script:not([src])').length").await;
+        let images = browser
+            .evaluate("document.querySelectorAll('[onerror], [onload], script:not([src])').length")
+            .await;
         assert_eq!(images, 0, "on /{page}");
         nothing_foreign(&mut browser, &served.url);
     }

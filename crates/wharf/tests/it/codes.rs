@@ -79,7 +79,7 @@ async fn an_engine_that_refuses_permission() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("denied");
     let _listener = UnixListener::bind(&path).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     // Root may open everything, so a copy of the program runs as somebody else.
     let program = folder.path().join("wharf");
@@ -118,7 +118,9 @@ async fn engines_that_refuse() {
     told(&with_iris(|_| {}, &["up", "iris", "--base", "python:3"]).await, "W0208", 2);
     let folder = tempfile::tempdir().unwrap();
     let failing = |request: &str| {
-        request.contains("/containers/json").then(|| (500, "{\"message\":\"the disk is on fire\"}"))
+        request
+            .contains("/containers/json")
+            .then_some((500, "{\"message\":\"the disk is on fire\"}"))
     };
     let stub = StubEngine::start(folder.path(), "failing", failing);
     let outcome = ps_at(&stub.address()).await;

@@ -1,5 +1,7 @@
 //! The command line from outside: on an engine in memory, on the real one, and in a real browser.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod support;
 
 mod stub;
