@@ -55,7 +55,7 @@ fn programs(root: &Path) -> Result<PathBuf, String> {
         .ok_or_else(|| "there is no release build".to_owned())
 }
 
-/// Has `wharf` itself write the bundle of the example, by serving it for a moment.
+/// Writes the bundle of the example: the card as `wharf inspect` tells it, and the model.
 fn write_bundle(root: &Path, programs: &Path, bundle: &Path) -> Result<(), String> {
     let output = Command::new(programs.join("wharf"))
         .args(["inspect", "examples/iris", "--json"])
@@ -68,7 +68,7 @@ fn write_bundle(root: &Path, programs: &Path, bundle: &Path) -> Result<(), Strin
     fs::create_dir_all(bundle).map_err(failed)?;
     fs::write(bundle.join("card.json"), document["card"].to_string()).map_err(failed)?;
     let file = document["card"]["entry"].as_str().ok_or("the card names no file")?;
-    fs::copy(root.join("examples/iris").join(file), bundle.join(file)).map_err(failed)?;
+    fs::copy(root.join("examples/iris/iris.json"), bundle.join(file)).map_err(failed)?;
     Ok(())
 }
 

@@ -146,7 +146,7 @@ impl From<ModelError> for Error {
 
 impl From<ParseNameError> for Error {
     fn from(error: ParseNameError) -> Self {
-        Self::new(codes::NAME, error.to_string()).hint("choose another with `--name NAME`")
+        Self::new(codes::NAME, error.to_string())
     }
 }
 

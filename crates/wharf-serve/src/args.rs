@@ -16,7 +16,7 @@ flags of serve:
   --bundle DIR       folder with card.json and the model's files (/model)
   --host ADDR        address to listen on (0.0.0.0)
   --port N           port; 0 takes a free one (8080)
-  --port-file FILE   write the port here once it is known
+  --temporary        end with standard input (with the process that started this one), and remove the bundle
   --python PATH      interpreter for models that run Python (python3)
   --workers N        number of Python workers (by the machine)
   --log text|json    form of the log on stderr (text)
@@ -48,10 +48,10 @@ pub(crate) struct ServeArgs {
     pub(crate) bundle: Option<PathBuf>,
     pub(crate) host: Option<String>,
     pub(crate) port: Option<u16>,
-    pub(crate) port_file: Option<PathBuf>,
     pub(crate) python: Option<PathBuf>,
     pub(crate) workers: Option<usize>,
     pub(crate) log: Option<String>,
+    pub(crate) temporary: bool,
 }
 
 /// Flags of `probe`.
@@ -81,10 +81,10 @@ fn serve(mut flags: Flags<impl Iterator<Item = String>>) -> Result<Command, Usag
             "--bundle" => serve.bundle = Some(flags.value(flag)?.into()),
             "--host" => serve.host = Some(flags.value(flag)?),
             "--port" => serve.port = Some(flags.number(flag)?),
-            "--port-file" => serve.port_file = Some(flags.value(flag)?.into()),
             "--python" => serve.python = Some(flags.value(flag)?.into()),
             "--workers" => serve.workers = Some(flags.number(flag)?),
             "--log" => serve.log = Some(flags.value(flag)?),
+            "--temporary" => serve.temporary = true,
             _ => return Err(flag.unknown()),
         }
     }

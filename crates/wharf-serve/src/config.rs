@@ -57,7 +57,8 @@ pub(crate) struct Config {
     pub(crate) bundle: PathBuf,
     pub(crate) host: String,
     pub(crate) port: u16,
-    pub(crate) port_file: Option<PathBuf>,
+    /// Whether to end when standard input ends, and to remove the bundle then.
+    pub(crate) temporary: bool,
     pub(crate) log: LogStyle,
     /// Names under which the server may be asked, besides loopback names and addresses.
     pub(crate) hosts: Vec<String>,
@@ -80,7 +81,7 @@ impl Config {
             bundle: args.bundle.unwrap_or_else(|| "/model".into()),
             host: host.unwrap_or_else(|| "0.0.0.0".to_owned()),
             port,
-            port_file: args.port_file,
+            temporary: args.temporary,
             log: log.map_or(Ok(LogStyle::Text), |style| style.parse())?,
             hosts: hosts
                 .split([',', ' '])

@@ -36,12 +36,6 @@ pub(crate) enum ServeError {
         #[source]
         source: io::Error,
     },
-    #[error("could not write `{}`", .path.display())]
-    PortFile {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
     #[error(transparent)]
     Load(LoadError),
     #[error("the model does not answer its own example of `{method}`")]
@@ -65,7 +59,6 @@ impl Explain for ServeError {
                 codes::PORT_TAKEN
             }
             Self::Listen { .. } => codes::FLAGS,
-            Self::PortFile { .. } => codes::FILE_ACCESS,
             Self::Load(_) | Self::WarmUp { .. } => codes::MODEL_LOAD,
             Self::System(_) => codes::BUG,
         }
@@ -84,9 +77,7 @@ impl Explain for ServeError {
             Self::WarmUp { .. } => {
                 vec!["mend the example, or save the model again with its libraries".to_owned()]
             }
-            Self::Card { .. } | Self::PortFile { .. } | Self::Load(_) | Self::System(_) => {
-                Vec::new()
-            }
+            Self::Card { .. } | Self::Load(_) | Self::System(_) => Vec::new(),
         }
     }
 }

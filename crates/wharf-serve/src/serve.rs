@@ -45,6 +45,10 @@ pub(crate) fn serve(runtimes: &[&dyn Runtime], config: &Config) -> Result<ExitCo
     let ended = tokio.block_on(run(runtime, &bundle, config, started));
     // Nothing waits for a native call that is still computing.
     tokio.shutdown_background();
+    if config.temporary {
+        // Whoever made it may have removed it, and does so where this fails.
+        fs::remove_dir_all(&config.bundle).ok();
+    }
     ended
 }
 
@@ -66,6 +70,7 @@ async fn run(
 
     let outcome = tokio::select! {
         told = signals.next() => Ok(told),
+        () = end_of_stdin(config.temporary) => Ok(Told::Terminate),
         failed = live(&app, runtime, bundle, config, &address, started) => Err(failed),
     };
     app.readiness.drain();
@@ -76,6 +81,15 @@ async fn run(
     };
     app.log.close();
     ended
+}
+
+/// Waits until whoever started this process has gone, if it is to end with that one.
+async fn end_of_stdin(wanted: bool) {
+    if !wanted {
+        return future::pending().await;
+    }
+    // What is written there says nothing; an error is an end, too.
+    tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await.ok();
 }
 
 /// Brings the model up, then stays for ever; returns only when that fails.
@@ -159,10 +173,6 @@ async fn bind(config: &Config) -> Result<(TcpListener, String), ServeError> {
     let refused = |source| ServeError::Listen { address: wanted.clone(), source };
     let listener = TcpListener::bind((config.host.as_str(), config.port)).await.map_err(refused)?;
     let mut address = listener.local_addr().map_err(refused)?;
-    if let Some(path) = &config.port_file {
-        fs::write(path, address.port().to_string())
-            .map_err(|source| ServeError::PortFile { path: path.clone(), source })?;
-    }
     if address.ip().is_unspecified() {
         address.set_ip(Ipv4Addr::LOCALHOST.into());
     }

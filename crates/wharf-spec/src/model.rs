@@ -298,6 +298,8 @@ pub enum Loader {
     Joblib,
     /// Import the file, take [`LoadStep::attribute`]; a class is made once.
     Module,
+    /// `xgboost.Booster`: the old binary form, which only the version that saved it reads.
+    XgboostBooster,
 }
 
 /// Something about a model that a person should know before running it.

@@ -124,6 +124,15 @@ mod tests {
         assert_eq!(WorkloadName::from_text("…"), None);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn a_nearest_name_is_a_name(text in ".{0,80}") {
+            if let Some(name) = WorkloadName::from_text(&text) {
+                assert!(name.as_str().parse::<WorkloadName>().is_ok(), "{name} from {text:?}");
+            }
+        }
+    }
+
     #[test]
     fn a_refusal_says_why() {
         let error = "My_Model".parse::<WorkloadName>().unwrap_err();

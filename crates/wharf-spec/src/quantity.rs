@@ -117,6 +117,14 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_the_readers_panic(text in ".{0,30}") {
+            text.parse::<ByteSize>().ok();
+            parse_duration(&text).ok();
+        }
+    }
+
     #[test]
     fn durations_are_read() {
         let cases = [("90", 90_000), ("90s", 90_000), ("1h30m", 5_400_000), ("250ms", 250)];

@@ -162,6 +162,15 @@ mod tests {
         check(&digest, &digest);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn a_reference_reads_what_it_writes(text in "[a-z0-9._:/@-]{1,60}") {
+            if let Ok(reference) = text.parse::<Reference>() {
+                assert_eq!(reference.to_string().parse(), Ok(reference));
+            }
+        }
+    }
+
     #[test]
     fn a_host_looks_like_one() {
         let host = |text: &str| text.parse::<Reference>().unwrap().host().map(str::to_owned);

@@ -1,5 +1,5 @@
-//! Podman keeps the properties of the conformance suite too. Its API service is expected on a socket of its own,
-//! beside whatever else the machine has: `podman system service --time=0 unix:///run/podman-up/podman.sock`.
+//! Podman keeps the properties of the conformance suite too. `lab/podman-up` starts its API service on a socket of its
+//! own, beside whatever else the machine has.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -10,7 +10,7 @@ use wharf_engine::{
     container_conformance, engine_conformance,
 };
 
-const SOCKET: &str = "unix:///run/podman-up/podman.sock";
+const SOCKET: &str = "unix:///run/wharf-lab/podman/podman.sock";
 
 async fn podman() -> Subject {
     support::subject(ConnectSettings {

@@ -38,7 +38,7 @@ pub(super) fn describe(target: &Target) -> Result<Draft> {
     let loader = loader(&target.path, &imports);
     let entry = match loader {
         Loader::Joblib => "model.joblib",
-        Loader::Pickle | Loader::Dill | Loader::Module => "model.pkl",
+        Loader::Pickle | Loader::Dill | Loader::Module | Loader::XgboostBooster => "model.pkl",
     };
     let mut bundle = Bundle::default();
     bundle.add(entry, read.fingerprint, FileSource::File(target.path.clone()));

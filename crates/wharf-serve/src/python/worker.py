@@ -143,6 +143,8 @@ def load_object(step, path):
         import joblib
 
         return joblib.load(path)
+    if loader == "xgboost_booster":
+        return Booster(path)
     reader = pickle
     if loader == "dill":
         try:
@@ -151,6 +153,19 @@ def load_object(step, path):
             pass
     with open(path, "rb") as file:
         return reader.load(file)
+
+
+class Booster:
+    """XGBoost's own object wants its own matrix; this one takes arrays and tables, as MLEM's did."""
+
+    def __init__(self, path):
+        import xgboost
+
+        self.matrix = xgboost.DMatrix
+        self.booster = xgboost.Booster(model_file=path)
+
+    def predict(self, data):
+        return self.booster.predict(data if isinstance(data, self.matrix) else self.matrix(data))
 
 
 def load_from_module(path, attribute):

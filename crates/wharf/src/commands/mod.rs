@@ -82,10 +82,8 @@ pub(crate) fn service_name(text: &str) -> Result<WorkloadName> {
 /// Returns the events that tell of a recognised model.
 pub(crate) fn model_events(model: &Model) -> Vec<Event> {
     let card = &model.card;
-    let file =
-        Path::new(&card.entry).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let recognised = Event::Recognised {
-        file,
+        file: model.shown.display().to_string(),
         kind: card.kind.to_string(),
         runtime: card.runtime.to_string(),
         summary: inspect::summary(card),

@@ -66,7 +66,9 @@ pub(crate) async fn run(session: &mut Session<'_>, args: ServeArgs) -> Result<u8
         ])
         .arg("--bundle")
         .arg(bundle.path())
-        .stdin(Stdio::null())
+        // It ends with us, also when we are killed, and takes the bundle with it.
+        .arg("--temporary")
+        .stdin(Stdio::piped())
         // ^C reaches us alone, and we pass it on once.
         .process_group(0)
         .kill_on_drop(true);
@@ -83,6 +85,8 @@ pub(crate) async fn run(session: &mut Session<'_>, args: ServeArgs) -> Result<u8
         Error::new(codes::NO_HELPER, format!("could not start `{}`", card.runtime.program()))
             .because(source)
     })?;
+    // Waiting would close it.
+    let _stdin = child.stdin.take();
     let status = tokio::select! {
         status = child.wait() => status,
         () = session.cancel.cancelled() => end(&mut child).await,

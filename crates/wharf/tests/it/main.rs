@@ -20,4 +20,6 @@ mod stories;
 
 mod bad_days;
 
+mod serve;
+
 mod browser;

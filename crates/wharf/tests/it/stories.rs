@@ -73,7 +73,7 @@ fn page_answers(port: u16) {
 }
 
 async fn down_leaves_nothing(user: &User, name: &str) {
-    user.run(&["down", name]).await.expect(0);
+    user.run(&["down", name, "--image"]).await.expect(0);
     assert_eq!(user.run(&["ps", "-a", "-q"]).await.out, "");
     assert!(!user.home.path().join(name).join(".wharf").exists());
 }

@@ -4,13 +4,14 @@ use std::io::BufRead;
 
 use wharf_spec::{
     data_type::DataType,
-    mlem::{ModelFile, Requirement},
+    mlem::ModelFile,
     model::{Answer, Argument, NativeOptions},
 };
 
 use super::{
     MAIN, artifacts,
     methods::{self, Options},
+    python,
 };
 use crate::{
     error::{ReadError, Result},
@@ -24,7 +25,7 @@ pub(super) fn trees(target: &Target, file: &ModelFile, format: Format) -> Result
     refuse_other_steps(target, file)?;
     let artifact = artifacts::of_processor(&target.path, file, MAIN, whole)?;
     if artifact.seen.starts_with(b"binf") {
-        return Err(old_binary(file).in_file(&artifact.path));
+        return python::old_booster(target, file, artifact);
     }
     let options = NativeOptions { best_iteration: target.section.best_iteration };
     let (mut draft, facts) = kind::trees::read(&artifact.path, &artifact.seen, format, options)?;
@@ -94,22 +95,4 @@ fn refuse_other_steps(target: &Target, file: &ModelFile) -> Result<()> {
         hint: Some("save the model without it, or write a `predict.py` that does both".to_owned()),
     }
     .in_file(&target.path))
-}
-
-/// Returns the error for what XGBoost before 2 wrote into `.xgb` files.
-fn old_binary(file: &ModelFile) -> ReadError {
-    let version = file.requirements.iter().find_map(|requirement| match requirement {
-        Requirement::Installable(package) if package.module == "xgboost" => {
-            package.version.as_deref()
-        }
-        _ => None,
-    });
-    let version = version.map(|version| format!("=={version}")).unwrap_or_default();
-    ReadError::Unsupported {
-        what: "it is in XGBoost's old binary form, which only the version that saved it reads"
-            .to_owned(),
-        hint: Some(format!(
-            "with `pip install xgboost{version}`, load it and call `booster.save_model(\"model.ubj\")`"
-        )),
-    }
 }

@@ -8,7 +8,9 @@ use wharf_spec::{
 };
 
 use super::{
-    MAIN, artifacts, kind,
+    MAIN,
+    artifacts::{self, Checked},
+    kind,
     methods::{self, Options},
     requirements,
 };
@@ -54,6 +56,45 @@ pub(super) fn describe(target: &Target, file: &ModelFile, main: ModelKind) -> Re
         classes: Vec::new(),
         python: Some(needs),
         risks,
+        meta: serde_json::Map::new(),
+        options: NativeOptions::default(),
+        bundle,
+    })
+}
+
+/// Describes a booster in XGBoost's old binary form: only the version that saved it reads that.
+pub(super) fn old_booster(
+    target: &Target,
+    file: &ModelFile,
+    artifact: Checked<Vec<u8>>,
+) -> Result<Draft> {
+    const ENTRY: &str = "model.xgb";
+    let mut bundle = Bundle::default();
+    bundle.add(ENTRY, artifact.fingerprint, FileSource::File(artifact.path));
+    let mut needs = requirements::read(target, file, false, &mut bundle)?;
+    needs.load = vec![LoadStep {
+        processor: MAIN.to_owned(),
+        loader: Loader::XgboostBooster,
+        path: ENTRY.to_owned(),
+        attribute: None,
+    }];
+    needs.version.clone_from(&target.section.python_version);
+    let mut methods = methods::of(&target.path, file, Options::LeftOut)?;
+    for argument in methods.iter_mut().flat_map(|method| &mut method.args) {
+        argument.keyword = None;
+        argument.allows_missing = true;
+    }
+    Ok(Draft {
+        kind: ModelKind::Xgboost,
+        runtime: RuntimeKind::Python,
+        reason: "XGBoost's old binary form, which only the version that saved it reads; \
+                 `save_model(\"model.ubj\")` makes a file that wharf evaluates itself"
+            .to_owned(),
+        entry: ENTRY.to_owned(),
+        methods,
+        classes: Vec::new(),
+        python: Some(needs),
+        risks: Vec::new(),
         meta: serde_json::Map::new(),
         options: NativeOptions::default(),
         bundle,

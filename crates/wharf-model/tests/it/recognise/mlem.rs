@@ -3,6 +3,7 @@
 use std::fs;
 
 use wharf_model::recognise::recognise;
+use wharf_spec::model::{Loader, ModelKind};
 
 use super::{copy_of, method_line, mlem, recognised};
 
@@ -191,4 +192,18 @@ fn files_from_before_mlem_0_4_are_read() {
     fs::write(&card, format!("{artifacts}{old}")).unwrap();
     let model = recognise(&card).unwrap();
     assert_eq!(method_line(&model.card.methods[0]), "/predict(data: any) -> any = model.predict");
+}
+
+#[test]
+fn the_old_binary_form_of_xgboost_runs_in_python_with_its_version() {
+    let model = recognise(&mlem("y2023/xgboost-booster-ndarray")).unwrap();
+    assert_eq!(model.card.kind, ModelKind::Xgboost);
+    let python = model.card.python.unwrap();
+    assert_eq!(python.load[0].loader, Loader::XgboostBooster);
+    assert!(
+        python.requirements.contains(&"xgboost==1.7.5".to_owned()),
+        "{:?}",
+        python.requirements
+    );
+    assert_eq!(python.system_packages, ["libgomp1"]);
 }

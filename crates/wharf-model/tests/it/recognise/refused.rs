@@ -169,17 +169,6 @@ fn frameworks_that_are_not_served_are_named() {
 }
 
 #[test]
-fn the_old_binary_form_of_xgboost_says_how_to_save_it_again() {
-    let folder = copy_of("y2023/xgboost-booster-ndarray");
-    insta::assert_snapshot!(refused(&folder.path().join("model.mlem"), &folder), @r#"
-    error[W0406]: `DIR/model/model.xgb` cannot be served
-      cause: it is in XGBoost's old binary form, which only the version that saved it reads
-
-    hint: with `pip install xgboost==1.7.5`, load it and call `booster.save_model("model.ubj")`
-    "#);
-}
-
-#[test]
 fn mlem_files_that_lead_outside_or_are_of_something_else() {
     let folder = copy_of("today/sklearn-logreg-ndarray");
     let card = folder.path().join("model.mlem");
