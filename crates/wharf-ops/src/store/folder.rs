@@ -13,6 +13,7 @@ use std::{
     io::{self, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -334,7 +335,10 @@ fn create_folder(folder: &Path) -> Result<()> {
 
 /// Replaces a file with new content, all of it or nothing, also when the machine loses power.
 fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+    // Unique among processes, and among the threads of one.
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let temporary = path.with_extension(format!("{}-{count}.tmp", std::process::id()));
     let written = (|| {
         let mut options = OpenOptions::new();
         let mut file =

@@ -60,6 +60,10 @@ mod tests {
             Table::new(&[("NAME", Align::Left), ("SIZE", Align::Right), ("URL", Align::Left)]);
         table.row(["iris", "12", "http://127.0.0.1:8080/"].map(str::to_owned));
         table.row(["a-longer-name", "4096", "-"].map(str::to_owned));
-        insta::assert_snapshot!(table.lines().join("\n"), @"");
+        insta::assert_snapshot!(table.lines().join("\n"), @r"
+NAME           SIZE  URL
+iris             12  http://127.0.0.1:8080/
+a-longer-name  4096  -
+");
     }
 }
