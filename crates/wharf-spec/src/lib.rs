@@ -3,8 +3,8 @@
 //! Nothing here opens a file, waits, or asks for the time; everything else may use it. Read in this order:
 //!
 //! - [`error`], [`codes`]: what every error can say, and the table of codes;
-//! - [`name`], [`reference`], [`digest`], [`quantity`], [`secret`]: small values, parsed once at the edge;
-//! - [`tagged`], [`yaml`]: objects that say what they are, and the files people write;
+//! - [`name`], [`mod@reference`], [`digest`], [`quantity`], [`secret`]: small values, parsed once at the edge;
+//! - [`mod@tagged`], [`yaml`]: objects that say what they are, and the files people write;
 //! - [`data_type`], [`mlem`], [`project_file`], [`model`]: what a model is and how it is described;
 //! - [`workload`], [`status`], [`label`], [`seal`]: what an engine is asked to run, and how it is known again;
 //! - [`event`]: what operations report.

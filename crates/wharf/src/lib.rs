@@ -16,13 +16,20 @@ mod error;
 
 mod output;
 
-use std::{ffi::OsString, panic::AssertUnwindSafe, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    ffi::OsString,
+    panic::AssertUnwindSafe,
+    path::PathBuf,
+    process::ExitCode,
+    sync::{Arc, OnceLock},
+};
 
 use clap::Parser as _;
 use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use wharf_engine::Engine;
 use wharf_ops::error::Result;
+use wharf_spec::error::Kind;
 
 use crate::{
     cli::{Cli, Command},
@@ -65,14 +72,17 @@ pub fn main() -> ExitCode {
         .enable_all()
         .build()
         .expect("the system gives two threads");
+    let told = OnceLock::new();
     let code = runtime.block_on(async {
         tokio::select! {
             code = run(invocation) => code,
-            code = output::signals::second(cancel) => code,
+            code = output::signals::second(cancel, &told) => code,
         }
     });
     runtime.shutdown_background();
-    ExitCode::from(code)
+    // A command knows that it was cancelled, not by which signal.
+    let cancelled = code == Kind::Cancelled.exit_code();
+    ExitCode::from(told.get().copied().filter(|_| cancelled).unwrap_or(code))
 }
 
 /// Runs one command and returns its exit code; a panic is a bug of ours, and told as such.

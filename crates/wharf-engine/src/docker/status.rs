@@ -115,7 +115,9 @@ fn endpoints(network: Option<&NetworkSettings>) -> Vec<Endpoint> {
         })
         .flat_map(|(container_port, bindings)| {
             bindings.iter().filter_map(move |binding| {
-                let host_port = binding.host_port.as_ref()?.parse().ok()?;
+                // While a container is being started, the engine may not have given it a port yet.
+                let host_port =
+                    binding.host_port.as_ref()?.parse().ok().filter(|port| *port > 0)?;
                 // Podman leaves the address empty for all of them.
                 let address = binding.host_ip.as_deref().filter(|ip| !ip.is_empty());
                 let address = address.unwrap_or("0.0.0.0").parse().ok()?;

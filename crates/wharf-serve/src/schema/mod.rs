@@ -1,7 +1,7 @@
 //! A method's signature at the edge: what a body must be, what it becomes, and how an answer is written.
 //!
 //! - [`body`]: a request's body → the inputs of a call; [`flat`] is its fast path for one array of numbers;
-//! - [`scalar`], [`array`], [`frame`], [`value`]: checking by data type, in MLEM's words;
+//! - [`scalar`], [`mod@array`], [`frame`], [`value`]: checking by data type, in MLEM's words;
 //! - [`wrong`]: what a wrong input is told;
 //! - [`answer`]: an answer → JSON;
 //! - [`json_schema`], [`sample`]: the signature for documents and forms.

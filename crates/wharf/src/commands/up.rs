@@ -43,7 +43,7 @@ pub(crate) struct UpArgs {
     /// A variable of the container, `NAME=VALUE`
     #[arg(short, long, value_name = "NAME=VALUE")]
     env: Vec<String>,
-    /// The base image of models that run Python [default: python:<version>-slim]
+    /// The base image of models that run Python [default: python:VERSION-slim]
     #[arg(long, value_name = "IMAGE")]
     base: Option<String>,
     /// How many CPUs it may use, such as 0.5
