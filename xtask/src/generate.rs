@@ -1,8 +1,9 @@
-//! Files that are made from the code: the reference of errors, and the JSON Schema of `wharf.yaml`.
+//! Files that are made from the code: the reference of errors, and the JSON Schemas of files that people write.
 
 use std::{fmt::Write as _, fs, path::Path};
 
-use wharf_spec::{codes::PAGES, error::Kind, project_file::ProjectFile};
+use schemars::JsonSchema;
+use wharf_spec::{builder::Builder, codes::PAGES, error::Kind, project_file::ProjectFile};
 
 /// Path below the root, and content.
 type Generated = (&'static str, String);
@@ -20,7 +21,11 @@ pub(crate) fn write_all(root: &Path) -> Result<(), String> {
 }
 
 fn all() -> Vec<Generated> {
-    vec![("docs/reference/errors.md", errors()), ("schemas/wharf.schema.json", schema())]
+    vec![
+        ("docs/reference/errors.md", errors()),
+        ("schemas/wharf.schema.json", schema::<ProjectFile>()),
+        ("schemas/builder.schema.json", schema::<Builder>()),
+    ]
 }
 
 fn errors() -> String {
@@ -48,8 +53,8 @@ fn errors() -> String {
     text
 }
 
-fn schema() -> String {
-    let schema = schemars::schema_for!(ProjectFile);
+fn schema<T: JsonSchema>() -> String {
+    let schema = schemars::schema_for!(T);
     format!("{}\n", serde_json::to_string_pretty(&schema).expect("a schema is plain data"))
 }
 

@@ -148,7 +148,7 @@ pub trait Images: Send + Sync {
         reference: &Reference,
     ) -> Result<ImageFacts>;
 
-    /// Builds a context (a tar with a `Dockerfile`) and names the result.
+    /// Builds a context (a tar that holds the Dockerfile) and names the result.
     async fn build(
         &self,
         context: BoxStream<'static, Bytes>,
@@ -178,6 +178,8 @@ pub trait Images: Send + Sync {
 #[derive(Clone, Copy)]
 pub struct BuildRequest<'a> {
     pub reference: &'a Reference,
+    /// The path of the Dockerfile inside the context.
+    pub dockerfile: &'a str,
     pub labels: &'a [(String, String)],
     /// Gets each line that the builder writes.
     pub output: &'a (dyn Fn(String) + Send + Sync),
@@ -187,6 +189,7 @@ impl fmt::Debug for BuildRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BuildRequest")
             .field("reference", self.reference)
+            .field("dockerfile", &self.dockerfile)
             .field("labels", &self.labels)
             .finish_non_exhaustive()
     }
@@ -202,8 +205,8 @@ pub struct ImageFacts {
     pub labels: std::collections::BTreeMap<String, String>,
     /// `NAME=value`.
     pub env: Vec<String>,
-    /// The first exposed TCP port.
-    pub exposed_port: Option<u16>,
+    /// The TCP ports of `EXPOSE`, the lowest first.
+    pub exposed_ports: Vec<u16>,
     /// RFC 3339, UTC.
     pub created: Option<String>,
 }

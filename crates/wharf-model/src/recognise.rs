@@ -98,6 +98,14 @@ pub fn recognise(path: &Path) -> Result<Model> {
     Ok(model(target, draft))
 }
 
+/// Says whether a folder's own `wharf.yaml` has a `model:`.
+///
+/// # Errors
+/// When the file cannot be read or understood.
+pub fn is_declared(folder: &Path) -> Result<bool> {
+    Ok(project::Project::of(folder)?.is_some_and(|project| project.content.model.is_some()))
+}
+
 fn model(target: Target, draft: Draft) -> Model {
     let mut meta = draft.meta;
     meta.extend(target.section.meta);

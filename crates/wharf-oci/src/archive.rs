@@ -19,11 +19,11 @@ struct ManifestEntry {
     layers: Vec<String>,
 }
 
-/// Writes the image under this name. Layers pass through in pieces. Blocks: call it on a thread of its own.
+/// Writes the image under these names. Layers pass through in pieces. Blocks: call it on a thread of its own.
 ///
 /// # Errors
 /// When a file cannot be read, changed since the image was made, or the writer fails.
-pub fn write(image: &Image, reference: &Reference, writer: impl Write) -> Result<()> {
+pub fn write(image: &Image, references: &[Reference], writer: impl Write) -> Result<()> {
     let mut builder = Builder::new(writer);
     let config_name = format!("{}.json", image.config_digest().hex());
     append(&mut builder, &config_name, &image.config)?;
@@ -39,7 +39,7 @@ pub fn write(image: &Image, reference: &Reference, writer: impl Write) -> Result
     }
     let manifest = [ManifestEntry {
         config: config_name,
-        repo_tags: vec![reference.to_string()],
+        repo_tags: references.iter().map(Reference::to_string).collect(),
         layers: names,
     }];
     let manifest = serde_json::to_vec(&manifest).expect("a manifest is plain data");
@@ -48,12 +48,12 @@ pub fn write(image: &Image, reference: &Reference, writer: impl Write) -> Result
     writer.flush().map_err(OciError::Write)
 }
 
-fn append(builder: &mut Builder<impl Write>, name: &str, bytes: &[u8]) -> Result<()> {
+pub(crate) fn append(builder: &mut Builder<impl Write>, name: &str, bytes: &[u8]) -> Result<()> {
     let header = header(name, bytes.len() as u64)?;
     builder.append(&header, bytes).map_err(OciError::Write)
 }
 
-fn header(name: &str, size: u64) -> Result<Header> {
+pub(crate) fn header(name: &str, size: u64) -> Result<Header> {
     let mut header = Header::new_gnu();
     header.set_path(name).map_err(OciError::Write)?;
     header.set_entry_type(EntryType::Regular);
@@ -64,7 +64,7 @@ fn header(name: &str, size: u64) -> Result<Header> {
 }
 
 /// Fills up to tar's blocks of 512 bytes.
-fn pad(writer: &mut impl Write, size: u64) -> Result<()> {
+pub(crate) fn pad(writer: &mut impl Write, size: u64) -> Result<()> {
     let rest = usize::try_from(size % 512).expect("below 512");
     if rest > 0 {
         writer.write_all(&[0; 512][rest..]).map_err(OciError::Write)?;
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn an_archive_holds_config_layers_and_manifest() {
         let mut bytes = Vec::new();
-        write(&image(), &"wharf/iris:1".parse().unwrap(), &mut bytes).unwrap();
+        write(&image(), &["wharf/iris:1".parse().unwrap()], &mut bytes).unwrap();
         let mut archive = tar::Archive::new(bytes.as_slice());
         let mut files = std::collections::BTreeMap::new();
         for entry in archive.entries().unwrap() {

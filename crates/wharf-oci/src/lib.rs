@@ -2,12 +2,26 @@
 //!
 //! - [`layer`]: canonical tar, the same bytes for the same files on any machine and day;
 //! - [`image`]: an image of such layers, with its config;
-//! - [`archive`]: the image as `docker load` takes it, streamed.
+//! - [`archive`]: the image as `docker load` takes it, streamed; [`layout`]: as an OCI layout, folder or archive;
+//! - [`descriptor`]: manifests; [`registry`]: registries, without a daemon; [`keychain`]: their credentials;
+//!   [`copy`](mod@copy): an image into a registry.
 
 pub mod layer;
 
 pub mod image;
 
 pub mod archive;
+
+pub mod layout;
+
+pub mod descriptor;
+
+pub mod registry;
+
+pub mod keychain;
+
+pub mod copy;
+
+mod replay;
 
 pub mod error;

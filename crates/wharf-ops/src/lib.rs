@@ -5,7 +5,8 @@
 //!
 //! - [`context`]: what an operation works with; [`error`]: why it failed;
 //! - [`store`]: what should run, and its history;
-//! - [`build`]: a model → an image; [`deploy`]: an image → a running, healthy service;
+//! - [`build`]: a model → an image; [`app`]: a folder with a `Dockerfile` → an image; [`deploy`]: an image → a running, healthy service;
+//! - [`push`]: an image → a registry;
 //! - [`service`]: what runs, its logs, its end.
 
 pub mod context;
@@ -16,6 +17,10 @@ pub mod store;
 
 pub mod build;
 
+pub mod app;
+
 pub mod deploy;
+
+pub mod push;
 
 pub mod service;

@@ -1,10 +1,10 @@
 //! What runs: listed, looked up, its logs, its end.
 
-use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream, stream::BoxStream};
 use serde::Serialize;
-use wharf_engine::{LogLine, LogOptions, error::EngineError};
+use wharf_engine::{About, LogLine, LogOptions, error::EngineError};
 use wharf_spec::{
     codes,
     error::{Explain as _, causes},
@@ -13,12 +13,12 @@ use wharf_spec::{
     name::WorkloadName,
     seal::Seal,
     status::{Endpoint, Health, Phase, Status},
-    workload::{WorkloadId, WorkloadKind},
+    workload::WorkloadKind,
 };
 
 use crate::{
-    build::SERVER_PATH,
     context::Context,
+    deploy::ready,
     error::{Error, Result},
     store::{Lease, RecordName, StateStore as _, StoreId, folder::FolderStore},
 };
@@ -81,14 +81,19 @@ pub struct Listed {
 
 impl Listed {
     /// Returns the address of its page, as this machine reaches it.
-    pub fn url(&self, host: &str) -> Option<String> {
-        self.status.endpoints.first().map(|endpoint| url(host, endpoint))
+    pub fn url(&self, about: &About) -> Option<String> {
+        self.status.endpoints.first().map(|endpoint| url(about, endpoint))
     }
 }
 
 /// Returns the address of a published port.
-pub(crate) fn url(host: &str, endpoint: &Endpoint) -> String {
-    format!("http://{host}:{}/", endpoint.host_port)
+pub(crate) fn url(about: &About, endpoint: &Endpoint) -> String {
+    let address = endpoint.address;
+    // A port on one address of this machine is not reached under another.
+    if about.is_local && !address.is_unspecified() {
+        return format!("http://{}/", SocketAddr::new(address, endpoint.host_port));
+    }
+    format!("http://{}:{}/", about.host, endpoint.host_port)
 }
 
 /// Returns the workloads of the context's project, or of all projects.
@@ -125,23 +130,12 @@ async fn word(context: &Context, status: &Status) -> Word {
         Phase::Running => match status.health {
             Health::Healthy => Word::Healthy,
             Health::Unhealthy => Word::Unhealthy,
-            Health::Unknown | Health::Starting => match is_ready(context, &status.id).await {
+            Health::Unknown | Health::Starting => match ready::now(context, status).await {
                 Some(true) => Word::Healthy,
                 Some(false) => Word::Starting,
                 None => Word::Running,
             },
         },
-    }
-}
-
-/// Asks a service's own server; `None` where it has no probe.
-async fn is_ready(context: &Context, id: &WorkloadId) -> Option<bool> {
-    let command = [SERVER_PATH.to_owned(), "probe".to_owned()];
-    let outcome = context.engine.exec()?.exec(id, &command).await.ok()?;
-    match outcome.code {
-        0 => Some(true),
-        126 | 127 => None,
-        _ => Some(false),
     }
 }
 
@@ -257,8 +251,7 @@ pub async fn down(context: &Context, name: &WorkloadName, options: DownOptions) 
         let _lease = lease(context, &store, &record).await?;
         // A command that held the lease may have changed what is there.
         for (status, _) in generations(context, name).await? {
-            let grace = Duration::from_secs(GRACE_SECS);
-            context.engine.delete(&status.id, grace).await?;
+            context.engine.delete(&status.id, grace(&status)).await?;
             if options.image {
                 context.images()?.remove(&status.image).await?;
             }
@@ -329,8 +322,17 @@ pub(crate) async fn lease(
 /// How long a command waits for another one that changes the same service.
 const LEASE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Seconds that a server may take to finish what runs.
-pub(crate) const GRACE_SECS: u64 = 25;
+/// Returns how long a service may take to finish what runs.
+pub(crate) fn grace(status: &Status) -> Duration {
+    let is_ours = !status.labels.contains_key(label::READY);
+    Duration::from_secs(if is_ours { GRACE_SECS } else { GRACE_SECS_OF_APPS }.into())
+}
+
+/// Of wharf's own server, which ends as soon as it can.
+pub(crate) const GRACE_SECS: u32 = 25;
+
+/// As Docker has it: many programs ignore the request when they are the first process of a container.
+pub(crate) const GRACE_SECS_OF_APPS: u32 = 10;
 
 /// Returns the store that owns all generations of a name; `None` when there are none.
 pub(crate) fn owner(

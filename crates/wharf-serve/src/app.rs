@@ -27,8 +27,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(card: Arc<ModelCard>, hosts: AllowedHosts, log: Log) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    pub(crate) fn new(card: Arc<ModelCard>, hosts: AllowedHosts, log: Log, cores: usize) -> Self {
         Self {
             readers: card.methods.iter().map(BodyReader::new).collect(),
             paths: card.methods.iter().map(|method| format!("/{}", method.name)).collect(),

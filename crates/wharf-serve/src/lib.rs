@@ -102,7 +102,8 @@ fn dispatch(runtimes: &[&dyn Runtime], environment: &Environment) -> Result<Exit
 
 /// Returns the routes around a model that is loaded already, with no log: for tests.
 pub fn application(card: Arc<ModelCard>, model: Loaded) -> Router {
-    let app = App::new(card, AllowedHosts::default(), Log::silent());
+    const CORES: usize = 2;
+    let app = App::new(card, AllowedHosts::default(), Log::silent(), CORES);
     app.readiness.loaded(model);
     app.readiness.warm();
     routes::router(Arc::new(app))

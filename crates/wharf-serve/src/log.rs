@@ -1,14 +1,14 @@
 //! The log on stderr: a line for each request, and what happens to the server. Never bodies.
 //!
-//! Lines are handed to a thread that writes them in batches: a system call for each request would cost as much as
-//! the prediction of a small model.
+//! Lines of requests are handed to a thread that writes them in batches: a system call for each would cost as much
+//! as the prediction of a small model. The thread comes with the first request, so that a start does not wait for it.
 
 use std::{
     fmt,
-    io::Write,
+    io::{self, Write},
     mem,
     str::FromStr,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -70,13 +70,14 @@ impl fmt::Display for RequestLine<'_> {
 pub(crate) struct Log {
     style: LogStyle,
     shared: Arc<Shared>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    writer: OnceLock<Option<JoinHandle<()>>>,
 }
 
-#[derive(Debug, Default)]
 struct Shared {
     pending: Mutex<Pending>,
     more: Condvar,
+    /// Locked before `pending` is emptied, so that batches stay in order.
+    sink: Mutex<Box<dyn Write + Send>>,
 }
 
 #[derive(Debug, Default)]
@@ -90,23 +91,23 @@ struct Pending {
 /// Most bytes that wait for a slow reader; then lines are counted and dropped.
 const MAX_PENDING: usize = 1 << 20;
 
-/// How long lines are gathered before they are written.
+/// How long lines are gathered after some were written.
 const GATHER: Duration = Duration::from_millis(5);
 
 impl Log {
-    /// Starts a log that writes to `sink`.
-    pub(crate) fn new(style: LogStyle, sink: impl Write + Send + 'static) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        let reader = Arc::clone(&shared);
-        let writer = thread::Builder::new()
-            .name("log".to_owned())
-            .spawn(move || write_batches(&reader, sink))?;
-        Ok(Self { style, shared, writer: Mutex::new(Some(writer)) })
+    /// Returns a log that writes to `sink`.
+    pub(crate) fn new(style: LogStyle, sink: impl Write + Send + 'static) -> Self {
+        let shared = Shared {
+            pending: Mutex::default(),
+            more: Condvar::new(),
+            sink: Mutex::new(Box::new(sink)),
+        };
+        Self { style, shared: Arc::new(shared), writer: OnceLock::new() }
     }
 
     /// Returns a log that drops every line.
     pub(crate) fn silent() -> Self {
-        let log = Self { style: LogStyle::Text, shared: Arc::default(), writer: Mutex::default() };
+        let log = Self::new(LogStyle::Text, io::sink());
         log.close();
         log
     }
@@ -121,9 +122,17 @@ impl Log {
                 out.write_all(b"\n")
             }),
         }
+        let writer = self.writer.get_or_init(|| {
+            let shared = Arc::clone(&self.shared);
+            thread::Builder::new().name("log".to_owned()).spawn(move || write_batches(&shared)).ok()
+        });
+        if writer.is_none() {
+            // The system has no thread left: then each line is written by whoever logs it.
+            self.shared.write();
+        }
     }
 
-    /// Logs a sentence.
+    /// Logs a sentence, and everything before it, at once.
     pub(crate) fn say(&self, sentence: &str) {
         match self.style {
             LogStyle::Text => self.push(|out| writeln!(out, "{} {sentence}", now())),
@@ -133,19 +142,17 @@ impl Log {
                 out.write_all(b"\n")
             }),
         }
+        self.shared.write();
     }
 
-    /// Writes what waits and ends the thread; lines that come later are dropped.
+    /// Writes what waits and lets the thread end; lines that come later are dropped.
     pub(crate) fn close(&self) {
         lock(&self.shared.pending).closed = true;
         self.shared.more.notify_one();
-        if let Some(writer) = lock(&self.writer).take() {
-            // A writer that panicked has nothing more to say.
-            writer.join().ok();
-        }
+        self.shared.write();
     }
 
-    fn push(&self, write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) {
+    fn push(&self, write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) {
         let mut pending = lock(&self.shared.pending);
         if pending.closed {
             return;
@@ -165,6 +172,30 @@ impl Log {
 impl Drop for Log {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+impl Shared {
+    /// Writes what waits.
+    fn write(&self) {
+        let mut sink = lock(&self.sink);
+        let Pending { mut lines, lost, .. } = {
+            let mut pending = lock(&self.pending);
+            let Pending { idle, closed, .. } = *pending;
+            mem::replace(&mut *pending, Pending { idle, closed, ..Pending::default() })
+        };
+        if lost > 0 {
+            // Plain in both styles, rare, and better than silence.
+            writeln!(lines, "{{\"message\":\"{lost} lines of the log were lost\"}}").ok();
+        }
+        // A closed stderr must not end the server.
+        sink.write_all(&lines).and_then(|()| sink.flush()).ok();
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("pending", &self.pending).finish_non_exhaustive()
     }
 }
 
@@ -189,8 +220,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn write_batches(shared: &Shared, mut sink: impl Write) {
-    let mut batch = Vec::new();
+fn write_batches(shared: &Shared) {
     loop {
         let mut pending = lock(&shared.pending);
         while pending.lines.is_empty() && !pending.closed {
@@ -198,31 +228,19 @@ fn write_batches(shared: &Shared, mut sink: impl Write) {
             pending = shared.more.wait(pending).unwrap_or_else(PoisonError::into_inner);
         }
         let closed = pending.closed;
-        if !closed {
-            drop(pending);
-            thread::sleep(GATHER);
-            pending = lock(&shared.pending);
-        }
-        mem::swap(&mut batch, &mut pending.lines);
-        let lost = mem::take(&mut pending.lost);
         drop(pending);
-        if lost > 0 {
-            // Plain in both styles, rare, and better than silence.
-            writeln!(batch, "{{\"message\":\"{lost} lines of the log were lost\"}}").ok();
-        }
-        // A closed stderr must not end the server.
-        sink.write_all(&batch).and_then(|()| sink.flush()).ok();
-        batch.clear();
         if closed {
+            // Whoever closed the log writes what waits.
             return;
         }
+        shared.write();
+        // The first line went out at once; what comes now is gathered.
+        thread::sleep(GATHER);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
 
     #[derive(Clone, Default)]
@@ -241,7 +259,7 @@ mod tests {
 
     fn logged(style: LogStyle) -> String {
         let sink = Sink::default();
-        let log = Log::new(style, sink.clone()).unwrap();
+        let log = Log::new(style, sink.clone());
         log.say("ready");
         log.request(&RequestLine {
             request_id: "7",

@@ -6,6 +6,7 @@ use std::{
     net::Ipv4Addr,
     process::ExitCode,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -38,11 +39,14 @@ pub(crate) fn serve(runtimes: &[&dyn Runtime], config: &Config) -> Result<ExitCo
     let started = Instant::now();
     let bundle = Bundle::open(&config.bundle)?;
     let runtime = bundle::runtime(runtimes, &bundle.card)?;
+    // Asked once: the answer is in files.
+    let cores = thread::available_parallelism().map_or(1, usize::from);
     let tokio = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores)
         .enable_all()
         .build()
         .map_err(ServeError::System)?;
-    let ended = tokio.block_on(run(runtime, &bundle, config, started));
+    let ended = tokio.block_on(run(runtime, &bundle, config, cores, started));
     // Nothing waits for a native call that is still computing.
     tokio.shutdown_background();
     if config.temporary {
@@ -56,12 +60,13 @@ async fn run(
     runtime: &dyn Runtime,
     bundle: &Bundle,
     config: &Config,
+    cores: usize,
     started: Instant,
 ) -> Result<ExitCode, ServeError> {
     let mut signals = Signals::new().map_err(ServeError::System)?;
-    let log = Log::new(config.log, stderr()).map_err(ServeError::System)?;
+    let log = Log::new(config.log, stderr());
     let hosts = AllowedHosts::new(&config.hosts);
-    let app = Arc::new(App::new(Arc::clone(&bundle.card), hosts, log));
+    let app = Arc::new(App::new(Arc::clone(&bundle.card), hosts, log, cores));
     let (listener, address) = bind(config).await?;
 
     let stop = CancellationToken::new();

@@ -84,6 +84,36 @@ codes! {
     211 NETWORKS_USED_UP Capacity, "the engine has no free address block for a network",
         "Docker's default pools hold about 31 networks.",
         "Remove networks that nobody uses: `docker network prune`.";
+    310 REGISTRY_UNREACHABLE Unreachable, "a registry cannot be reached",
+        "A slip in its name, a network without a way to it, or a registry that is down.",
+        "See whether `curl https://HOST/v2/` reaches it; a proxy is named in HTTPS_PROXY.";
+    311 REGISTRY_TLS Unreachable, "a registry's encryption cannot be trusted",
+        "Its certificate is signed by an authority that this machine does not know, or it speaks plain HTTP.",
+        "Name the authority's file with `--ca FILE` or SSL_CERT_FILE; in a network that you trust, `--plain-http` goes without.";
+    312 REGISTRY_CREDENTIALS Denied, "a registry refuses the credentials, or wants some",
+        "A wrong password, a token that has ended, or nobody has logged in.",
+        "Run `wharf login HOST`.";
+    313 REGISTRY_FORBIDDEN Denied, "a registry does not allow an action",
+        "The user may not write to that repository.",
+        "Ask its owner, or log in as somebody who may.";
+    314 REGISTRY_NOT_FOUND NotFound, "a registry does not know a name",
+        "A slip in the name, or a registry that wants a repository to be made first.",
+        "Look for the slip, or make the repository on the registry's page.";
+    315 REGISTRY_BUSY Capacity, "a registry has had too many requests",
+        "Registries limit how much one address or user may ask; they allow more to those who log in.",
+        "Wait a while, or run `wharf login HOST`.";
+    316 REGISTRY_ELSEWHERE Failed, "a registry sends wharf to another host",
+        "A redirect, an upload address or a token server at a host that you did not name; wharf sends nothing there.",
+        "If it is a token server that you trust, allow it: `--token-host HOST`.";
+    317 REGISTRY_ANSWER Failed, "a registry answers with something that cannot be used",
+        "It is no registry, it is broken, or something between changes what it says.",
+        "See what `curl -i https://HOST/v2/` shows; the cause says which answer it was.";
+    318 CREDENTIALS Failed, "the credentials of registries cannot be read or kept",
+        "A damaged `config.json`, or a helper program that is missing or failed.",
+        "Mend what the cause names, or move the file away and log in again.";
+    319 NEEDS_ENGINE Usage, "an image cannot be made without an engine",
+        "Models that run Python are installed in a container; images of an engine are pushed by the engine.",
+        "Push it with the engine's own command: `docker push IMAGE`.";
     401 NO_MODEL NotFound, "there is no model at that path",
         "A misspelt path, or a folder without a model file.",
         "Name the file: `wharf inspect FILE`.";
@@ -117,6 +147,18 @@ codes! {
     411 NO_HELPER Failed, "a server program of wharf was not found",
         "`wharf-serve` belongs beside `wharf`.",
         "Put the programs into one folder, or name it in `WHARF_HELPERS`.";
+    412 BUILD_STEP Failed, "the engine could not build a Dockerfile",
+        "A command of it failed, a file that it copies is not there, its base image cannot be had, or a line is misspelt.",
+        "Mend the step that the message names; the last lines of the build are shown, `-v` shows all of them.";
+    413 TARGET_TAKEN Conflict, "a path that was to be written holds something else",
+        "A folder with files that wharf did not write, a file that is no image's archive, or a folder in place of a file.",
+        "Name another path, or replace what is there with `--force`.";
+    414 IMAGE_EXISTS Conflict, "another image has that name already",
+        "The declaration has `force_overwrite: false`, which is its default, and an image of that name was built from something else.",
+        "Give it another tag with `-t`, or replace it with `--force`.";
+    415 NO_VALUE Usage, "a variable has no value",
+        "A declaration names it alone in `build_arg` or `set_env`, and the environment does not have it.",
+        "Set it, or write its value: `NAME=VALUE`.";
     501 DIED_AT_START Failed, "the container ended while starting",
         "The model or its server failed. The last log lines are shown.",
         "Mend the cause that the lines show; `wharf serve MODEL` runs the same without a container.";
@@ -144,6 +186,9 @@ codes! {
     509 PREDICT_TIMEOUT Timeout, "a service took too long to answer",
         "A large model or batch, or a server that hangs.",
         "Ask for fewer rows at once; see `wharf logs NAME`.";
+    510 NO_PORT Usage, "it is not known on which port an app listens",
+        "Neither its image says so (`EXPOSE` in the Dockerfile) nor the command line.",
+        "Say it: `wharf up TARGET -p 8000:8000` (HOST:CONTAINER), or add a line `EXPOSE 8000` to the Dockerfile.";
     801 DISK_FULL Unreachable, "no space is left on the disk",
         "The disk with wharf's state, the cache or the engine's data is full.",
         "Make room: `docker system df` shows what the engine holds; `docker image prune` removes what nobody uses.";

@@ -18,6 +18,8 @@ pub enum Event {
     },
     /// Something about the model that a person should know.
     Risk { level: RiskLevel, text: String },
+    /// The folder of an app was read: what of it goes to the builder.
+    ContextRead { folder: String, dockerfile: String, files: usize, size: u64 },
     /// Work begins that may take a while: `installing 3 requirements`.
     Started { what: String },
     /// A line of a tool that works for us, such as pip.
@@ -26,12 +28,17 @@ pub enum Event {
     ImageReady {
         reference: String,
         id: String,
-        base: String,
+        /// `python:3.11-slim + server`, `Dockerfile`.
+        made_of: String,
         size: u64,
         /// It was there already; nothing was built.
         reused: bool,
         took_ms: u64,
     },
+    /// So much of an image's layers is on its way to a registry.
+    Pushing { sent: u64, size: u64 },
+    /// A layer is in the registry; `how` says how it came there: `sent`, `there already`.
+    LayerPushed { layer: Digest, size: u64, how: String },
     /// A container was started; not ready yet.
     Starting { name: String, engine: String, project: String },
     /// A service answers.

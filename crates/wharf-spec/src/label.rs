@@ -20,10 +20,14 @@ pub const SPEC_DIGEST: &str = "wharf.spec-digest";
 pub const IMAGE: &str = "wharf.image";
 /// The id of the state store that made it.
 pub const STORE: &str = "wharf.store";
+/// How a service shows that it is ready: [`READY_HTTP`]; without it, wharf's own probe inside.
+pub const READY: &str = "wharf.ready";
+/// Its first published port answers over HTTP, whatever the status.
+pub const READY_HTTP: &str = "http";
 /// See [`crate::seal`].
 pub const SEAL: &str = "wharf.seal";
 
-/// Returns the labels that follow from a workload itself: all but [`STORE`] and [`SEAL`].
+/// Returns the labels that follow from a workload itself: all but [`STORE`], [`READY`] and [`SEAL`].
 pub fn of(workload: &Workload) -> BTreeMap<String, String> {
     let id = &workload.id;
     let mut labels = BTreeMap::from([

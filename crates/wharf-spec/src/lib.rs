@@ -5,7 +5,10 @@
 //! - [`error`], [`codes`]: what every error can say, and the table of codes;
 //! - [`name`], [`mod@reference`], [`digest`], [`quantity`], [`secret`]: small values, parsed once at the edge;
 //! - [`mod@tagged`], [`yaml`]: objects that say what they are, and the files people write;
+//! - [`object`], [`builder`], [`build_args`], [`registry`], [`mod@env`], [`server`]: MLEM's declarations, and their small
+//!   values [`version`] and [`platform`]; [`assign`]: `--set PATH=VALUE`;
 //! - [`data_type`], [`mlem`], [`project_file`], [`model`]: what a model is and how it is described;
+//! - [`dockerignore`]: what a build's context leaves out;
 //! - [`workload`], [`status`], [`label`], [`seal`]: what an engine is asked to run, and how it is known again;
 //! - [`event`]: what operations report.
 
@@ -27,6 +30,24 @@ pub mod tagged;
 
 pub mod yaml;
 
+pub mod object;
+
+pub mod builder;
+
+pub mod build_args;
+
+pub mod registry;
+
+pub mod env;
+
+pub mod server;
+
+pub mod version;
+
+pub mod platform;
+
+pub mod assign;
+
 pub mod data_type;
 
 pub mod mlem;
@@ -34,6 +55,8 @@ pub mod mlem;
 pub mod project_file;
 
 pub mod model;
+
+pub mod dockerignore;
 
 pub mod workload;
 

@@ -17,12 +17,14 @@ pub type Buffered = Vec<(String, Value)>;
 
 /// Defines an enum of structs that is read by a tag key, and written with it.
 ///
-/// `"a registry"` is how messages name the family. `default` makes the tag optional.
+/// `"a registry"` is how messages name the family. `default` makes the tag optional; `mlem_has` lists tags that MLEM
+/// has and wharf does not: they are refused as such, not as a slip.
 #[macro_export]
 macro_rules! tagged {
     (
         $(#[$meta:meta])*
-        $vis:vis enum $name:ident, $noun:literal, tag $key:literal $(, default $default:literal)? {
+        $vis:vis enum $name:ident, $noun:literal, tag $key:literal $(, default $default:literal)?
+        $(, mlem_has [$($foreign:literal),+ $(,)?])? {
             $( $(#[$var_meta:meta])* $tag:literal => $var:ident($ty:ty) ),+ $(,)?
         }
     ) => {
@@ -35,12 +37,19 @@ macro_rules! tagged {
         impl $name {
             /// Every tag of this family, in the order of declaration.
             pub const TAGS: &'static [&'static str] = &[$($tag),+];
+            const FOREIGN: &'static [&'static str] = &[$($($foreign),+)?];
             const DEFAULT: Option<&'static str> = {
                 #[allow(unused_mut, unused_assignments)]
                 let mut default = None;
                 $( default = Some($default); )?
                 default
             };
+
+            /// Returns the reader of this family's tag alone.
+            #[must_use]
+            pub const fn tag_reader() -> $crate::tagged::Tag {
+                $crate::tagged::Tag { noun: $noun, tags: Self::TAGS, foreign: Self::FOREIGN }
+            }
 
             /// Adds to the JSON Schema what the reader also takes: the bare tag, and no tag.
             fn finish_schema(schema: &mut schemars::Schema) {
@@ -77,8 +86,7 @@ macro_rules! tagged {
                             if found.is_some() {
                                 return Err(de::Error::duplicate_field($key));
                             }
-                            let reader = $crate::tagged::Tag { noun: $noun, tags: $name::TAGS };
-                            let tag = map.next_value_seed(reader)?;
+                                let tag = map.next_value_seed($name::tag_reader())?;
                             if before.is_empty() {
                                 return match tag {
                                     $( $tag => <$ty as serde::Deserialize>::deserialize(
@@ -148,6 +156,8 @@ pub fn replay(entries: Buffered) -> Replay {
 pub struct Tag {
     pub noun: &'static str,
     pub tags: &'static [&'static str],
+    /// Tags that MLEM has and wharf does not.
+    pub foreign: &'static [&'static str],
 }
 
 impl<'de> de::DeserializeSeed<'de> for Tag {
@@ -167,6 +177,13 @@ impl de::Visitor<'_> for Tag {
     fn visit_str<E: de::Error>(self, text: &str) -> Result<&'static str, E> {
         if let Some(tag) = self.tags.iter().find(|tag| **tag == text) {
             return Ok(*tag);
+        }
+        if self.foreign.contains(&text) {
+            return Err(E::custom(format!(
+                "MLEM's `{text}` is not supported as the type of {}; there is {}",
+                self.noun,
+                OneOf(self.tags)
+            )));
         }
         let meant = nearest(text, self.tags)
             .map(|near| format!(" (did you mean `{near}`?)"))

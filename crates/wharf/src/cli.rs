@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{down, explain, inspect, logs, predict, ps, serve, up};
+use crate::commands::{
+    build, down, explain, inspect, login, logout, logs, predict, ps, push, serve, up,
+};
 
 const HELP: &str = "\
 {before-help}{about}
@@ -15,6 +17,11 @@ Start:
   inspect   What a model is: kind, inputs and outputs, requirements, size, hash, risks
   serve     Serve a model here, in the foreground, without a container
   predict   Make a prediction with a service
+Images:
+  build     Make an image, an archive of one, or a folder for `docker build`
+  push      Push a model's image to a registry, without an engine
+  login     Check a password with a registry, and keep it
+  logout    Forget the password of a registry
 Run:
   up        Build, run and wait until healthy; the same again changes nothing
   down      End a service and remove everything made for it
@@ -77,6 +84,10 @@ pub(crate) enum Command {
     Inspect(inspect::InspectArgs),
     Serve(serve::ServeArgs),
     Predict(predict::PredictArgs),
+    Build(build::BuildArgs),
+    Push(push::PushArgs),
+    Login(login::LoginArgs),
+    Logout(logout::LogoutArgs),
     #[command(alias = "deploy", alias = "apply")]
     Up(up::UpArgs),
     Down(down::DownArgs),

@@ -31,9 +31,11 @@ variables! {
     DOCKER_CONFIG "DOCKER_CONFIG" "The folder of Docker's own settings; else `~/.docker`.";
     DOCKER_TLS_VERIFY "DOCKER_TLS_VERIFY" "Refused: TLS to an engine is not spoken yet.";
     PATH "PATH" "Where `python3` and `pip` are looked for.";
-    HTTP_PROXY "HTTP_PROXY" "The proxy of installers in containers (also in lower case).";
-    HTTPS_PROXY "HTTPS_PROXY" "As HTTP_PROXY, and before it.";
-    SSL_CERT_FILE "SSL_CERT_FILE" "A bundle of certificates for installers in containers.";
+    REGISTRY_AUTH_FILE "REGISTRY_AUTH_FILE" "The file of registries' credentials, before Docker's and Podman's own.";
+    HTTP_PROXY "HTTP_PROXY" "The proxy of installers in containers, and to registries without encryption (also in lower case).";
+    HTTPS_PROXY "HTTPS_PROXY" "As HTTP_PROXY, and before it; to registries with encryption.";
+    NO_PROXY "NO_PROXY" "Hosts of registries that are reached without a proxy (also in lower case).";
+    SSL_CERT_FILE "SSL_CERT_FILE" "A bundle of certificates for installers in containers, and for registries in place of the built-in ones.";
     REQUESTS_CA_BUNDLE "REQUESTS_CA_BUNDLE" "As SSL_CERT_FILE, and before it.";
     CURL_CA_BUNDLE "CURL_CA_BUNDLE" "As SSL_CERT_FILE, and before it.";
     PIP_CERT "PIP_CERT" "As SSL_CERT_FILE, and before all others.";

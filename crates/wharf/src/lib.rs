@@ -119,10 +119,14 @@ async fn dispatch(session: &mut Session<'_>, cli: Cli) -> Result<u8> {
         Command::Inspect(args) => commands::inspect::run(session, args).await,
         Command::Serve(args) => commands::serve::run(session, args).await,
         Command::Predict(args) => commands::predict::run(session, args).await,
+        Command::Build(args) => commands::build::run(session, args).await,
         Command::Up(args) => commands::up::run(session, args).await,
         Command::Down(args) => commands::down::run(session, args).await,
         Command::Ps(args) => commands::ps::run(session, args).await,
         Command::Logs(args) => commands::logs::run(session, args).await,
+        Command::Push(args) => commands::push::run(session, args).await,
+        Command::Login(args) => commands::login::run(session, args).await,
+        Command::Logout(args) => commands::logout::run(session, args).await,
         Command::Explain(args) => commands::explain::run(session, &args),
     }
 }

@@ -286,7 +286,9 @@ fn context(stage: &Stage, steps: &str) -> BoxStream<'static, Bytes> {
 pub async fn an_image_cannot_bring_our_labels(stage: &Stage) {
     let reference = image_of(stage);
     let labels = [(label::STORE.to_owned(), "another".to_owned())];
-    let request = BuildRequest { reference: &reference, labels: &labels, output: &|_| {} };
+    let dockerfile = "Dockerfile";
+    let request =
+        BuildRequest { reference: &reference, dockerfile, labels: &labels, output: &|_| {} };
     images(stage).build(context(stage, ""), request).await.expect("it is built");
     let job = Workload { image: reference.to_string(), ..stage.job("exit 0") };
     let applied = stage.engine.apply(&job).await;
@@ -319,12 +321,14 @@ pub async fn an_image_is_built_and_a_broken_build_says_why(stage: &Stage) {
     let lines = Mutex::new(Vec::new());
     let output = |line: String| lines.lock().expect("nobody panics").push(line);
     let labels = [("io.example".to_owned(), "1".to_owned())];
-    let request = BuildRequest { reference: &reference, labels: &labels, output: &output };
+    let dockerfile = "Dockerfile";
+    let request =
+        BuildRequest { reference: &reference, dockerfile, labels: &labels, output: &output };
     let steps = "ENV A=1\nEXPOSE 9000 8000\nRUN [\"sh\", \"-c\", \"echo hello; echo world > /w\"]";
     let facts = images(stage).build(context(stage, steps), request).await.expect("it is built");
     images(stage).remove(&reference.to_string()).await.expect("the image goes");
     assert_eq!(facts.labels.get("io.example").map(String::as_str), Some("1"));
-    assert_eq!(facts.exposed_port, Some(8000));
+    assert_eq!(facts.exposed_ports, [8000, 9000]);
     assert!(facts.env.contains(&"A=1".to_owned()), "{:?}", facts.env);
     assert!(facts.size > 0 && facts.created.is_some() && !facts.id.is_empty());
     assert!(lines.lock().expect("nobody panics").iter().any(|line| line == "hello"));

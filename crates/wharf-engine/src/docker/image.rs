@@ -60,12 +60,12 @@ impl Images for Docker {
         context: BoxStream<'static, Bytes>,
         request: BuildRequest<'_>,
     ) -> Result<ImageFacts> {
-        let BuildRequest { reference, labels, output } = request;
+        let BuildRequest { reference, dockerfile, labels, output } = request;
         let action = || format!("build image `{reference}`");
         let labels = labels.iter().cloned().collect();
         let name = reference.to_string();
         let options = BuildImageOptionsBuilder::new().t(&name).labels(&labels);
-        let options = options.dockerfile("Dockerfile").rm(true).forcerm(true).build();
+        let options = options.dockerfile(dockerfile).rm(true).forcerm(true).build();
         let context = bollard::body_stream(context);
         let mut answer = self.connection.patient.build_image(options, None, Some(context));
         let mut is_done = false;
@@ -234,13 +234,15 @@ fn facts(image: ImageInspect) -> ImageFacts {
     let config = image.config.unwrap_or_default();
     let ports = config.exposed_ports.into_iter().flatten();
     let tcp = ports.filter_map(|port| port.strip_suffix("/tcp").unwrap_or(&port).parse().ok());
+    let mut exposed_ports: Vec<u16> = tcp.collect();
+    exposed_ports.sort_unstable();
     let labels: BTreeMap<_, _> = labels_that_count(config.labels.into_iter().flatten());
     ImageFacts {
         id: image.id.unwrap_or_default(),
         size: image.size.and_then(|size| size.try_into().ok()).unwrap_or(0),
         labels,
         env: config.env.unwrap_or_default(),
-        exposed_port: tcp.min(),
+        exposed_ports,
         created: image.created.as_deref().and_then(utc),
     }
 }

@@ -53,11 +53,13 @@ pub(super) fn facts(archive: &[u8]) -> io::Result<ImageFacts> {
     let Image { config } = serde_json::from_slice(file(&first.config)?)?;
     let ports = config.exposed_ports.unwrap_or_default();
     let tcp = ports.keys().filter_map(|port| port.trim_end_matches("/tcp").parse().ok());
+    let mut exposed_ports: Vec<u16> = tcp.collect();
+    exposed_ports.sort_unstable();
     Ok(ImageFacts {
         size: archive.len() as u64,
         labels: config.labels.unwrap_or_default(),
         env: config.env.unwrap_or_default(),
-        exposed_port: tcp.min(),
+        exposed_ports,
         ..nothing()
     })
 }

@@ -107,7 +107,7 @@ pub(super) fn nothing() -> ImageFacts {
         size: 0,
         labels: BTreeMap::new(),
         env: Vec::new(),
-        exposed_port: None,
+        exposed_ports: Vec::new(),
         created: None,
     }
 }

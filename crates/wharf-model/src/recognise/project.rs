@@ -25,15 +25,20 @@ impl Project {
     /// Reads the nearest file from this folder upward, but not beyond the folder that has `.git`.
     pub(crate) fn nearest(folder: &Path) -> Result<Option<Self>> {
         for folder in folder.ancestors() {
-            let file = folder.join(PROJECT_FILE);
-            if file.is_file() {
-                return Self::read(folder, &file).map(Some);
+            if let Some(found) = Self::of(folder)? {
+                return Ok(Some(found));
             }
             if folder.join(".git").exists() {
                 break;
             }
         }
         Ok(None)
+    }
+
+    /// Reads the file of this folder.
+    pub(crate) fn of(folder: &Path) -> Result<Option<Self>> {
+        let file = folder.join(PROJECT_FILE);
+        file.is_file().then(|| Self::read(folder, &file)).transpose()
     }
 
     fn read(folder: &Path, file: &Path) -> Result<Self> {

@@ -12,7 +12,7 @@ use wharf_spec::digest::{Algorithm, Digest};
 
 use crate::error::Result;
 
-/// One file of a layer.
+/// One file, folder or link of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Where it lies in the image, without a leading `/`.
@@ -30,9 +30,14 @@ pub enum Mode {
     Executable,
 }
 
-/// Where a file's bytes come from.
+/// What an entry is, and where a file's bytes come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
+    Folder,
+    /// A symbolic link, wherever it leads.
+    Link {
+        target: PathBuf,
+    },
     Bytes(Vec<u8>),
     File {
         path: PathBuf,
@@ -45,6 +50,7 @@ impl Content {
     /// Returns the number of bytes.
     pub fn size(&self) -> u64 {
         match self {
+            Self::Folder | Self::Link { .. } => 0,
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::File { size, .. } => *size,
         }
@@ -133,6 +139,43 @@ mod tests {
             let layer = Layer::new(vec![entry("a", Content::File { path: file.clone(), size })]);
             assert!(layer.digest().is_err(), "{size} bytes were expected, 4 are there");
         }
+    }
+
+    #[test]
+    fn folders_and_links_are_written_as_such() {
+        let link = |target: &str| Content::Link { target: target.into() };
+        let far = "far/".repeat(60);
+        let layer = Layer::new(vec![
+            entry("empty", Content::Folder),
+            entry("out", link("../../etc/passwd")),
+            entry("far", link(&far)),
+        ]);
+        let mut bytes = Vec::new();
+        layer.write(&mut bytes).unwrap();
+        let mut archive = ::tar::Archive::new(bytes.as_slice());
+        let shown: Vec<_> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| {
+                let entry = entry.unwrap();
+                let target = entry.link_name().unwrap().unwrap_or_default();
+                let kind = entry.header().entry_type();
+                let mode = entry.header().mode().unwrap();
+                format!(
+                    "{} {kind:?} {mode:o} {}",
+                    entry.path().unwrap().display(),
+                    target.display()
+                )
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "empty/ Directory 755 ".to_owned(),
+                format!("far Symlink 777 {far}"),
+                "out Symlink 777 ../../etc/passwd".to_owned(),
+            ]
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Canonical tar: GNU headers, root's files, one constant time, no folders that are not ours.
+//! Canonical tar: GNU headers, root's files, one constant time, folders only where they are ours.
 
 use std::{
     fs::File,
@@ -25,15 +25,25 @@ pub(super) fn write(entries: &[Entry], writer: impl Write) -> Result<()> {
 fn append(builder: &mut Builder<impl Write>, entry: &Entry) -> Result<()> {
     let mut header = Header::new_gnu();
     header.set_entry_type(EntryType::Regular);
-    header.set_mode(match entry.mode {
-        Mode::Plain => 0o644,
-        Mode::Executable => 0o755,
+    header.set_mode(match (&entry.content, entry.mode) {
+        (Content::Link { .. }, _) => 0o777,
+        (Content::Folder, _) | (_, Mode::Executable) => 0o755,
+        (_, Mode::Plain) => 0o644,
     });
     header.set_uid(0);
     header.set_gid(0);
     header.set_mtime(MTIME);
     header.set_size(entry.content.size());
     match &entry.content {
+        Content::Folder => {
+            header.set_entry_type(EntryType::Directory);
+            let path = format!("{}/", entry.path);
+            builder.append_data(&mut header, path, io::empty()).map_err(OciError::Write)
+        }
+        Content::Link { target } => {
+            header.set_entry_type(EntryType::Symlink);
+            builder.append_link(&mut header, &entry.path, target).map_err(OciError::Write)
+        }
         Content::Bytes(bytes) => {
             builder.append_data(&mut header, &entry.path, bytes.as_slice()).map_err(OciError::Write)
         }

@@ -1,28 +1,47 @@
 //! A model becomes an image: nothing is built when the same inputs were built before.
+//!
+//! - [`output`]: where it goes; [`recipe`]: how it is made, checked by name; [`make`]: all outputs of one command;
+//! - `native`, `python`: images of the two families of kinds; `docker_dir`, `dockerfile`: folders for `docker build`;
+//! - [`parts`]: what an image is made of, and what of it changed.
 
-mod native;
+pub mod output;
+
+pub mod recipe;
+
+pub mod make;
+
+pub mod parts;
+
+pub(crate) mod native;
 
 mod python;
 
-use std::{fs::File, io, path::Path, time::Instant};
+mod docker_dir;
+
+mod dockerfile;
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+    time::Instant,
+};
 
 use wharf_engine::ImageFacts;
 use wharf_model::recognise::Model;
-use wharf_spec::{
-    digest::Digest,
-    event::Event,
-    model::{ModelCard, RuntimeKind},
-    reference::Reference,
-};
+use wharf_oci::image::Image;
+use wharf_spec::{codes, digest::Digest, event::Event, model::ModelCard, reference::Reference};
 
+use self::{output::Output, recipe::Recipe};
 use crate::{
-    context::Context,
+    context::{Context, Helpers},
     error::{Error, Result},
     store::folder::FolderStore,
 };
 
 /// The label of an image that holds the digest of everything it was built from.
-const KEY_LABEL: &str = "io.wharf.build.key";
+pub(crate) const KEY_LABEL: &str = "io.wharf.build.key";
 
 /// Changes when the same inputs would be laid out otherwise, so that older images are not taken for new ones.
 const FRAMING: &str = "wharf image v1";
@@ -39,13 +58,22 @@ pub const SERVER_PORT: u16 = 8080;
 /// The user in every image: nobody's, as distroless images have it.
 const USER: &str = "65532:65532";
 
-/// How a model is built.
+/// How a model is built for a deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BuildOptions {
     /// The base image of kinds that run Python, in place of the default.
     pub base: Option<String>,
     /// The name of the image, in place of `wharf/<model>:<key>`.
     pub reference: Option<Reference>,
+}
+
+/// What happens to another image of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// The name goes over to the new image.
+    Replace,
+    /// It is an error.
+    Refuse,
 }
 
 /// An image that is in the engine.
@@ -68,50 +96,171 @@ pub async fn build(
     model: &Model,
     options: &BuildOptions,
 ) -> Result<Built> {
+    let recipe = Recipe::with_base(options.base.clone());
+    recipe.check(model.card.runtime, &[Output::Engine])?;
+    let inputs = Inputs::gather(&context.helpers, model, &recipe).await?;
+    let references: Vec<_> = options.reference.iter().cloned().collect();
+    let mut images = engine_images(context, store, &inputs, &references, Existing::Replace).await?;
+    Ok(images.remove(0))
+}
+
+/// Assembles the image of a native model, without any engine: the same that [`build()`] gives to one.
+///
+/// # Errors
+/// `NEEDS_ENGINE` for kinds that run Python; else when a file cannot be read.
+pub async fn assemble(helpers: &Helpers, model: &Model) -> Result<Image> {
+    let name = &model.card.name;
+    if !model.card.runtime.is_native() {
+        let action = format!("`{name}` runs Python: its requirements are installed in a container");
+        return Err(Error::new(codes::NEEDS_ENGINE, action).hint(
+            "build it with an engine, and push it with the engine's own command: `docker push IMAGE`",
+        ));
+    }
+    let recipe = Recipe::with_base(None);
+    let inputs = Inputs::gather(helpers, model, &recipe).await?;
+    native::assemble(&inputs).await
+}
+
+/// What an image is made of, read once for all outputs.
+struct Inputs<'a> {
+    model: &'a Model,
+    recipe: &'a Recipe,
+    program: PathBuf,
+    program_hash: Digest,
+    assembled: OnceLock<Image>,
+}
+
+impl<'a> Inputs<'a> {
+    async fn gather(helpers: &Helpers, model: &'a Model, recipe: &'a Recipe) -> Result<Self> {
+        let program = recipe.program(helpers, model.card.runtime)?;
+        let program_hash = hash_file(&program).await?;
+        Ok(Self { model, recipe, program, program_hash, assembled: OnceLock::new() })
+    }
+
+    /// Returns the digest of everything that an image on this base is built from.
+    fn key(&self, base: &str) -> Digest {
+        let (program, card) = (self.program_hash.to_string(), self.model.card.hash().to_string());
+        key(&[FRAMING, base, &program, &card, &self.recipe.key()])
+    }
+
+    /// Returns the key of a native kind's image.
+    fn native_key(&self) -> Digest {
+        self.key("scratch")
+    }
+
+    /// Returns the image of a native kind; its layers are read for their digests by the first call.
+    async fn image(&self) -> Result<&Image> {
+        if let Some(image) = self.assembled.get() {
+            return Ok(image);
+        }
+        let image = native::assemble(self).await?;
+        Ok(self.assembled.get_or_init(|| image))
+    }
+
+    /// Returns the names to give: the wished ones, else one of the key.
+    fn references(&self, wished: &[Reference], key: &Digest) -> Result<Vec<Reference>> {
+        if wished.is_empty() {
+            Ok(vec![default_reference(&self.model.card, key)?])
+        } else {
+            Ok(wished.to_vec())
+        }
+    }
+
+    /// Returns the labels of an image with this key.
+    fn labels(&self, key: &Digest, base: Option<&str>) -> Result<Vec<(String, String)>> {
+        let mut labels = vec![(KEY_LABEL.to_owned(), key.to_string())];
+        labels.extend(model_labels(self.model));
+        labels.push((parts::LABEL.to_owned(), parts::as_label(&parts::parts(self, base)?)));
+        Ok(labels)
+    }
+}
+
+/// Brings the image into the engine under each name, unless it is there.
+async fn engine_images(
+    context: &Context,
+    store: &FolderStore,
+    inputs: &Inputs<'_>,
+    wished: &[Reference],
+    existing: Existing,
+) -> Result<Vec<Built>> {
     let start = Instant::now();
-    let server = context.helpers.program(model.card.runtime)?;
-    let server_hash = hash_file(&server).await?;
-    let base = match model.card.runtime {
-        RuntimeKind::Python => Some(python::base(context, model, options).await?),
-        RuntimeKind::Trees | RuntimeKind::OnnxMl | RuntimeKind::Neural => {
-            native::refuse_base(options)?;
-            None
-        }
+    let base = if inputs.model.card.runtime.is_native() {
+        None
+    } else {
+        let name = python::base_name(inputs, context.install.python_version.as_deref());
+        Some(python::base(context, name).await?)
     };
-    let base_id = base.as_ref().map_or("scratch", |base| base.facts.id.as_str());
-    let key = key(&[FRAMING, base_id, &server_hash.to_string(), &model.card.hash().to_string()]);
-    let reference = match &options.reference {
-        Some(reference) => reference.clone(),
-        None => default_reference(&model.card, &key)?,
-    };
+    let key = inputs.key(base.as_ref().map_or("scratch", |base| base.facts.id.as_str()));
+    let mut found = Vec::new();
+    for reference in inputs.references(wished, &key)? {
+        let there = find(context, &reference, &key, existing).await?;
+        found.push((reference, there));
+    }
+    let labels = inputs.labels(&key, base.as_ref().map(|base| base.name.as_str()))?;
+    let mut images = Vec::with_capacity(found.len());
+    for (reference, there) in found {
+        let reused = there.is_some();
+        let facts = match (there, &base) {
+            (Some(facts), _) => facts,
+            (None, None) => native::load(context, inputs.image().await?, &reference).await?,
+            (None, Some(base)) => {
+                let installer = python::Installer { context, store };
+                installer.build(inputs, base, &reference, &labels).await?
+            }
+        };
+        let base = base.as_ref().map_or("scratch", |base| base.name.as_str());
+        context.report(Event::ImageReady {
+            reference: reference.to_string(),
+            id: facts.id.clone(),
+            made_of: format!("{base} + server"),
+            size: facts.size,
+            reused,
+            took_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+        });
+        images.push(Built { reference, facts, key, reused });
+    }
+    Ok(images)
+}
+
+/// Returns the image of that name and key, if it is there; another one of that name may be an error.
+async fn find(
+    context: &Context,
+    reference: &Reference,
+    key: &Digest,
+    existing: Existing,
+) -> Result<Option<ImageFacts>> {
     let found = context.images()?.find(&reference.to_string()).await?;
-    let reusable = found.filter(|facts| facts.labels.get(KEY_LABEL) == Some(&key.to_string()));
-    let reused = reusable.is_some();
-    let facts = match (reusable, &base) {
-        (Some(facts), _) => facts,
-        (None, Some(base)) => {
-            let installer = python::Installer { context, store };
-            installer.build(model, base, &server, &reference, &key).await?
+    let is_same = |facts: &ImageFacts| facts.labels.get(KEY_LABEL) == Some(&key.to_string());
+    match (found, existing) {
+        (Some(facts), _) if is_same(&facts) => Ok(Some(facts)),
+        (Some(_), Existing::Refuse) => {
+            let action = format!("there is another image `{reference}` already");
+            Err(Error::new(codes::IMAGE_EXISTS, action).hint(
+                "give it another tag, or replace it with `--force` (`force_overwrite: true`)",
+            ))
         }
-        (None, None) => native::build(context, model, &server, &reference, &key).await?,
-    };
-    context.report(Event::ImageReady {
-        reference: reference.to_string(),
-        id: facts.id.clone(),
-        base: base.map_or_else(|| "scratch".to_owned(), |base| base.name),
-        size: facts.size,
-        reused,
-        took_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
-    });
-    Ok(Built { reference, facts, key, reused })
+        (_, _) => Ok(None),
+    }
 }
 
 fn default_reference(card: &ModelCard, key: &Digest) -> Result<Reference> {
     Ok(Reference::local(&format!("wharf/{}", card.name), &key.hex()[..12])?)
 }
 
+/// Returns the labels that say which model an image holds; none begins with `wharf.`, since those are believed on
+/// containers only.
+fn model_labels(model: &Model) -> Vec<(String, String)> {
+    [
+        ("io.wharf.model.hash", model.card.hash().to_string()),
+        ("io.wharf.model.kind", model.card.kind.to_string()),
+        ("org.opencontainers.image.title", model.card.name.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
+}
+
 /// Returns the digest of several texts, each with its length before it.
-fn key(parts: &[&str]) -> Digest {
+pub(crate) fn key(parts: &[&str]) -> Digest {
     let mut bytes = Vec::new();
     for part in parts {
         bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());

@@ -13,9 +13,9 @@ use wharf_oci::{
     image::{Empty, HealthConfig, Image, NamedLayer, RunConfig},
     layer::{Content, Entry, Layer, Mode},
 };
-use wharf_spec::{codes, digest::Digest, model::CARD_FILE, reference::Reference};
+use wharf_spec::{codes, model::CARD_FILE, reference::Reference};
 
-use super::{BUNDLE_PATH, BuildOptions, KEY_LABEL, SERVER_PATH, SERVER_PORT, USER};
+use super::{BUNDLE_PATH, Inputs, SERVER_PATH, SERVER_PORT, USER};
 use crate::{
     context::Context,
     error::{Error, Result},
@@ -24,50 +24,30 @@ use crate::{
 /// A file from this size on is a layer of its own, under server and code: a change of code leaves it alone.
 const OWN_LAYER_BYTES: u64 = 16 << 20;
 
-pub(super) fn refuse_base(options: &BuildOptions) -> Result<()> {
-    match options.base.as_deref() {
-        None | Some("scratch") => Ok(()),
-        Some(base) => {
-            let action = format!("`--base {base}` has no effect: this model needs no base image");
-            Err(Error::new(codes::UNSUPPORTED_FIELD, action).hint("leave `--base` out"))
-        }
-    }
-}
-
-pub(super) async fn build(
-    context: &Context,
-    model: &Model,
-    server: &Path,
-    reference: &Reference,
-    key: &Digest,
-) -> Result<ImageFacts> {
-    let layers = plan(model, server)?;
-    let run = run_config(model, key);
-    let image = tokio::task::spawn_blocking(move || Image::new(layers, &run, architecture()))
+/// Reads all layers for their digests and returns the image.
+pub(super) async fn assemble(inputs: &Inputs<'_>) -> Result<Image> {
+    let layers: Vec<_> = plan(inputs.model, &inputs.program)?
+        .into_iter()
+        .map(|(title, entries)| NamedLayer { title, layer: Layer::new(entries) })
+        .collect();
+    let run = run_config(inputs)?;
+    let architecture = inputs.recipe.architecture();
+    tokio::task::spawn_blocking(move || Image::new(layers, &run, architecture))
         .await
         .expect("hashing does not panic")
-        .map_err(assembling)?;
-    load(context, image, reference).await
+        .map_err(assembling)
 }
 
-/// Returns the layers: big files, the server, and everything small.
-fn plan(model: &Model, server: &Path) -> Result<Vec<NamedLayer>> {
+/// Returns the layers with their titles: big files, the server, and everything small.
+pub(super) fn plan(model: &Model, server: &Path) -> Result<Vec<(String, Vec<Entry>)>> {
     let (big, small): (Vec<_>, Vec<_>) = bundle_entries(model)
         .into_iter()
         .partition(|entry| entry.content.size() >= OWN_LAYER_BYTES);
-    let mut layers: Vec<_> = big
-        .into_iter()
-        .map(|entry| NamedLayer {
-            title: format!("weights {}", entry.path),
-            layer: Layer::new(vec![entry]),
-        })
-        .collect();
-    layers.push(NamedLayer {
-        title: format!("server {}", model.card.runtime.program()),
-        layer: Layer::new(vec![server_entry(server)?]),
-    });
-    layers
-        .push(NamedLayer { title: format!("model {}", model.card.name), layer: Layer::new(small) });
+    let big = big.into_iter().map(|entry| (format!("weights {}", entry.path), vec![entry]));
+    let mut layers: Vec<_> = big.collect();
+    let program = model.card.runtime.program();
+    layers.push((format!("server {program}"), vec![server_entry(server)?]));
+    layers.push((format!("model {}", model.card.name), small));
     Ok(layers)
 }
 
@@ -88,7 +68,7 @@ pub(super) fn bundle_entries(model: &Model) -> Vec<Entry> {
         .collect()
 }
 
-fn in_bundle(path: &str) -> String {
+pub(super) fn in_bundle(path: &str) -> String {
     format!("{}/{path}", BUNDLE_PATH.trim_start_matches('/'))
 }
 
@@ -101,15 +81,17 @@ pub(super) fn server_entry(server: &Path) -> Result<Entry> {
     })
 }
 
-fn run_config(model: &Model, key: &Digest) -> RunConfig {
+fn run_config(inputs: &Inputs<'_>) -> Result<RunConfig> {
     const SECOND: u64 = 1_000_000_000;
-    RunConfig {
+    let labels = inputs.labels(&inputs.native_key(), None)?;
+    Ok(RunConfig {
         user: USER.to_owned(),
         exposed_ports: BTreeMap::from([(format!("{SERVER_PORT}/tcp"), Empty {})]),
+        env: inputs.recipe.env.iter().map(|(name, value)| format!("{name}={value}")).collect(),
         entrypoint: vec![SERVER_PATH.to_owned()],
         cmd: vec!["serve".to_owned()],
         working_dir: "/".to_owned(),
-        labels: labels(model, key).into_iter().collect(),
+        labels: labels.into_iter().collect(),
         healthcheck: Some(HealthConfig {
             test: vec!["CMD".to_owned(), SERVER_PATH.to_owned(), "probe".to_owned()],
             interval: 10 * SECOND,
@@ -117,20 +99,7 @@ fn run_config(model: &Model, key: &Digest) -> RunConfig {
             start_period: 60 * SECOND,
             retries: 3,
         }),
-        ..RunConfig::default()
-    }
-}
-
-/// Returns the labels of a model's image; none begins with `wharf.`, since those are believed on containers only.
-pub(super) fn labels(model: &Model, key: &Digest) -> Vec<(String, String)> {
-    [
-        (KEY_LABEL, key.to_string()),
-        ("io.wharf.model.hash", model.card.hash().to_string()),
-        ("io.wharf.model.kind", model.card.kind.to_string()),
-        ("org.opencontainers.image.title", model.card.name.to_string()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .to_vec()
+    })
 }
 
 /// The name of this machine's architecture, as images have it (Go's `GOARCH`).
@@ -142,14 +111,19 @@ pub(super) fn architecture() -> &'static str {
     }
 }
 
-async fn load(context: &Context, image: Image, reference: &Reference) -> Result<ImageFacts> {
-    let name = reference.clone();
-    let (archive, written) = stream(move |writer| archive::write(&image, &name, writer));
+/// Loads the image into the engine.
+pub(super) async fn load(
+    context: &Context,
+    image: &Image,
+    reference: &Reference,
+) -> Result<ImageFacts> {
+    let (image, name) = (image.clone(), reference.clone());
+    let (archive, written) = stream(move |writer| archive::write(&image, &[name], writer));
     let loaded = context.images()?.load(archive, reference).await;
     written.finish(loaded).await
 }
 
-fn assembling(error: OciError) -> Error {
+pub(crate) fn assembling(error: OciError) -> Error {
     let code = match &error {
         OciError::Read { .. } => codes::FILE_ACCESS,
         OciError::Changed { .. } => codes::CHANGED_MEANWHILE,
@@ -159,11 +133,11 @@ fn assembling(error: OciError) -> Error {
 }
 
 /// The writing half of a stream.
-pub(super) struct Written(tokio::task::JoinHandle<Result<(), OciError>>);
+pub(crate) struct Written(tokio::task::JoinHandle<Result<(), OciError>>);
 
 impl Written {
     /// Waits until all is written, and returns what the engine said of it.
-    pub(super) async fn finish<T>(self, answer: Result<T, EngineError>) -> Result<T> {
+    pub(crate) async fn finish<T>(self, answer: Result<T, EngineError>) -> Result<T> {
         match self.0.await.expect("writing an archive does not panic") {
             // The engine's own answer says more than "the pipe broke".
             Ok(()) | Err(OciError::Write(_)) => Ok(answer?),
@@ -173,7 +147,7 @@ impl Written {
 }
 
 /// Returns as a stream what a function writes, on a thread of its own, in pieces of 1 MiB.
-pub(super) fn stream(
+pub(crate) fn stream(
     write: impl FnOnce(&mut dyn io::Write) -> Result<(), OciError> + Send + 'static,
 ) -> (BoxStream<'static, Bytes>, Written) {
     let (sender, receiver) = mpsc::channel(4);

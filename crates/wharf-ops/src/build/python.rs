@@ -17,12 +17,11 @@ use wharf_spec::{
     model::PythonNeeds,
     reference::Reference,
     status::Exit,
+    version::PythonVersion,
     workload::{Command, Mount, Workload, WorkloadId, WorkloadKind},
 };
 
-use super::{
-    BUNDLE_PATH, BuildOptions, FRAMING, KEY_LABEL, SERVER_PATH, SERVER_PORT, USER, key, native,
-};
+use super::{FRAMING, Inputs, KEY_LABEL, dockerfile::Dockerfile, key, native};
 use crate::{
     context::{Context, InstallSettings, cancelled},
     error::{Error, Result},
@@ -46,16 +45,25 @@ pub(super) struct Base {
     pub(super) facts: ImageFacts,
 }
 
-/// Returns the base image, from the engine or pulled.
-pub(super) async fn base(context: &Context, model: &Model, options: &BuildOptions) -> Result<Base> {
-    let needs = needs(model);
-    let name = match options.base.as_ref().or(model.build.base.as_ref()) {
-        Some(base) => base.clone(),
-        None => {
-            let version = needs.version.as_deref().or(context.install.python_version.as_deref());
-            format!("python:{}-slim", version.unwrap_or(DEFAULT_PYTHON))
-        }
+/// Returns the name of the base image: the chosen one, else the image of a Python version.
+pub(super) fn base_name(inputs: &Inputs<'_>, python_of_machine: Option<&str>) -> String {
+    let Inputs { model, recipe, .. } = inputs;
+    let version = recipe.args.python_version.as_ref().map(PythonVersion::as_str);
+    let base = match (&recipe.args.base_image, version) {
+        (Some(base), _) => Some(base),
+        // A version that was asked for is meant before a file that lies there.
+        (None, Some(_)) => None,
+        (None, None) => model.build.base.as_ref(),
     };
+    base.cloned().unwrap_or_else(|| {
+        let of_model = model.card.python.as_ref().and_then(|needs| needs.version.as_deref());
+        let version = version.or(of_model).or(python_of_machine);
+        format!("python:{}-slim", version.unwrap_or(DEFAULT_PYTHON))
+    })
+}
+
+/// Returns the base image, from the engine or pulled.
+pub(super) async fn base(context: &Context, name: String) -> Result<Base> {
     let reference: Reference = name.parse()?;
     let images = context.images()?;
     if let Some(facts) = images.find(&name).await? {
@@ -76,7 +84,7 @@ pub(super) async fn base(context: &Context, model: &Model, options: &BuildOption
     }
 }
 
-fn needs(model: &Model) -> PythonNeeds {
+pub(super) fn needs(model: &Model) -> PythonNeeds {
     model.card.python.clone().unwrap_or_default()
 }
 
@@ -90,20 +98,18 @@ impl Installer<'_> {
     /// Builds the image: requirements first, then the model on top.
     pub(super) async fn build(
         &self,
-        model: &Model,
+        inputs: &Inputs<'_>,
         base: &Base,
-        server: &Path,
         reference: &Reference,
-        key: &Digest,
+        labels: &[(String, String)],
     ) -> Result<ImageFacts> {
         let context = self.context;
-        let dependencies = self.install(base, &needs(model)).await?;
+        let dependencies = self.install(base, &needs(inputs.model)).await?;
         context.report(Event::Started { what: format!("building {reference}") });
-        let build_context = build_context(model, server, &dependencies)?;
-        let labels = native::labels(model, key);
+        let build_context = build_context(inputs, &dependencies)?;
         let reporter = context.reporter.clone();
         let output = move |line| reporter.report(Event::Output { line });
-        let request = BuildRequest { reference, labels: &labels, output: &output };
+        let request = BuildRequest { reference, dockerfile: "Dockerfile", labels, output: &output };
         let (archive, written) = native::stream(move |writer| build_context.write(writer));
         let built = context.images()?.build(archive, request).await;
         written.finish(built).await
@@ -177,24 +183,14 @@ impl Installer<'_> {
 }
 
 /// Returns the context of the last step: the server and the model over an image that has all requirements.
-fn build_context(model: &Model, server: &Path, from: &str) -> Result<Layer> {
-    let dockerfile = format!(
-        "FROM {from}\n\
-         COPY model {BUNDLE_PATH}\n\
-         COPY wharf-serve {SERVER_PATH}\n\
-         WORKDIR /\n\
-         USER {USER}\n\
-         EXPOSE {SERVER_PORT}\n\
-         HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD [\"{SERVER_PATH}\", \"probe\"]\n\
-         ENTRYPOINT [\"{SERVER_PATH}\"]\n\
-         CMD [\"serve\"]\n"
-    );
-    let mut entries = native::bundle_entries(model);
-    entries.push(native::server_entry(server)?);
+fn build_context(inputs: &Inputs<'_>, from: &str) -> Result<Layer> {
+    let dockerfile = Dockerfile { from, env: &inputs.recipe.env, ..Dockerfile::default() };
+    let mut entries = native::bundle_entries(inputs.model);
+    entries.push(native::server_entry(&inputs.program)?);
     entries.push(Entry {
         path: "Dockerfile".to_owned(),
         mode: Mode::Plain,
-        content: Content::Bytes(dockerfile.into_bytes()),
+        content: Content::Bytes(dockerfile.render().into_bytes()),
     });
     Ok(Layer::new(entries))
 }

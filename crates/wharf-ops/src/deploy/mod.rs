@@ -1,13 +1,16 @@
-//! A model → a running, healthy service; the same again changes nothing.
+//! A model, an app or an image → a running, healthy service; the same again changes nothing.
 //!
-//! For now the engine publishes the port of the model's own container, so an old generation is stopped before
+//! For now the engine publishes the port of the service's own container, so an old generation is stopped before
 //! the new one starts, and started again when the new one does not become healthy.
 
-mod ready;
+pub mod source;
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+pub mod ports;
 
-use wharf_model::recognise::Model;
+pub(crate) mod ready;
+
+use std::{collections::BTreeMap, time::Duration};
+
 use wharf_spec::{
     codes,
     event::Event,
@@ -15,31 +18,29 @@ use wharf_spec::{
     name::WorkloadName,
     seal::Seal,
     status::{Phase, Status},
-    workload::{
-        Hardening, HealthCheck, HostPort, Mount, Port, Resources, Workload, WorkloadId,
-        WorkloadKind,
-    },
+    workload::{Mount, Resources, Workload, WorkloadId, WorkloadKind},
 };
 
 use crate::{
-    build::{self, BuildOptions, Built, SERVER_PATH, SERVER_PORT},
+    build::Built,
     context::{Context, cancelled},
     error::{Error, Result},
-    service::{self, GRACE_SECS, Owner},
+    service::{self, Owner},
     store::{
         RecordName, StateStore as _,
         folder::FolderStore,
         record::{DeploymentRecord, PortOwner, RECORD_SCHEMA, Release},
     },
 };
+use ports::Publish;
+use source::Source;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpRequest {
     pub name: WorkloadName,
-    pub build: BuildOptions,
-    /// Empty: the server's port on the first free one from 8080 on, on 127.0.0.1.
-    pub ports: Vec<Port>,
+    /// Empty: its own port, on the first free port of 127.0.0.1 from that number on.
+    pub ports: Vec<Publish>,
     pub env: BTreeMap<String, String>,
     pub resources: Resources,
     pub mounts: Vec<Mount>,
@@ -59,15 +60,16 @@ pub struct Deployed {
 /// Makes it so: builds what is missing, runs, waits until healthy. Unchanged: nothing happens.
 ///
 /// # Errors
-/// Besides those of the build and the engine: `NAME_TAKEN`, `FOREIGN`, `DIED_AT_START`, `NOT_HEALTHY`, `CANCELLED`.
+/// Besides those of the build and the engine: `NAME_TAKEN`, `FOREIGN`, `NO_PORT`, `DIED_AT_START`, `NOT_HEALTHY`,
+/// `CANCELLED`.
 /// After any of them what ran before runs again, and nothing of the new generation is left.
 pub async fn up(
     context: &Context,
     store: &FolderStore,
-    model: &Model,
+    source: &Source<'_>,
     request: &UpRequest,
 ) -> Result<Deployed> {
-    let deployed = make_so(context, store, model, request).await;
+    let deployed = make_so(context, store, source, request).await;
     if deployed.is_err() {
         // The error that matters is the first one: a store that stays behind does no harm.
         service::tidy_store(context, store).await.ok();
@@ -78,17 +80,18 @@ pub async fn up(
 async fn make_so(
     context: &Context,
     store: &FolderStore,
-    model: &Model,
+    source: &Source<'_>,
     request: &UpRequest,
 ) -> Result<Deployed> {
     let record = RecordName { project: context.project.clone(), name: request.name.clone() };
     check_owner(context, store, request).await?;
     context.stores.remember(store)?;
     let _lease = service::lease(context, store, &record).await?;
-    let built = build::build(context, store, model, &request.build).await?;
+    let built = source.build(context, store).await?;
     context.check_cancelled()?;
     let there = check_owner(context, store, request).await?;
-    let workload = workload(context, store, model, request, &built, &there);
+    let mut workload = workload(context, source, request, &built, &there)?;
+    seal(context, store, &mut workload);
     let deployed = match unchanged(context, &workload, &there).await {
         Some(status) => {
             let url = first_url(context, &status);
@@ -98,7 +101,7 @@ async fn make_so(
         None => replace(context, request, &workload, &there, built).await?,
     };
     remove_others(context, &deployed.status.id, &there).await?;
-    write_record(context, store, &record, model, &deployed).await?;
+    write_record(context, store, &record, source, &deployed).await?;
     Ok(deployed)
 }
 
@@ -121,62 +124,39 @@ async fn check_owner(
     Ok(found.into_iter().map(|(status, _)| status).collect())
 }
 
-/// Returns the workload to run: the next generation, sealed.
+/// Returns the workload to run: the next generation, not sealed yet.
 fn workload(
     context: &Context,
-    store: &FolderStore,
-    model: &Model,
+    source: &Source<'_>,
     request: &UpRequest,
     built: &Built,
     there: &[Status],
-) -> Workload {
+) -> Result<Workload> {
     let id = WorkloadId {
         project: context.project.clone(),
         name: request.name.clone(),
         generation: there.first().map_or(1, |newest| newest.id.generation + 1),
     };
-    let mut env = request.env.clone();
-    let hosts = env.entry("WHARF_SERVE_HOSTS".to_owned()).or_default();
-    if hosts.is_empty() {
-        hosts.push_str(request.name.as_str());
-    }
-    let mut workload = Workload {
+    let mut env = source.variables(&request.name);
+    env.extend(request.env.clone());
+    Ok(Workload {
         image_digest: Some(built.key),
         env,
         mounts: request.mounts.clone(),
-        ports: ports(request, there),
+        ports: ports::choose(context, source, built, &request.ports, there)?,
         resources: request.resources.clone(),
-        health: Some(HealthCheck {
-            command: vec![SERVER_PATH.to_owned(), "probe".to_owned()],
-            interval_secs: 10,
-            timeout_secs: 5,
-            start_period_secs: 60,
-        }),
-        hardening: if model.card.runtime.is_native() {
-            Hardening::native()
-        } else {
-            Hardening::default()
-        },
-        grace_secs: u32::try_from(GRACE_SECS).expect("a small constant"),
+        health: source.health(),
+        hardening: source.hardening(),
+        labels: source.labels(),
+        grace_secs: source.grace_secs(),
         ..Workload::new(id, WorkloadKind::Service, built.reference.to_string())
-    };
-    seal(context, store, &mut workload);
-    workload
-}
-
-/// Returns what is published; a port that wharf chose before is preferred.
-fn ports(request: &UpRequest, there: &[Status]) -> Vec<Port> {
-    if !request.ports.is_empty() {
-        return request.ports.clone();
-    }
-    let before = there.iter().flat_map(|status| &status.endpoints).next();
-    let host = HostPort::From(before.map_or(SERVER_PORT, |endpoint| endpoint.host_port));
-    vec![Port { container: SERVER_PORT, host, address: IpAddr::from([127, 0, 0, 1]) }]
+    })
 }
 
 /// Labels a workload as made through this store.
 pub(crate) fn seal(context: &Context, store: &FolderStore, workload: &mut Workload) {
     let mut all = label::of(workload);
+    all.extend(workload.labels.clone());
     all.insert(label::STORE.to_owned(), store.id().to_string());
     let seal = Seal::over(store.seal_key(), &context.engine.about().id, &all);
     workload.labels.insert(label::STORE.to_owned(), store.id().to_string());
@@ -190,7 +170,7 @@ async fn unchanged(context: &Context, workload: &Workload, there: &[Status]) -> 
         status.phase == Phase::Running && status.labels.get(label::SPEC_DIGEST) == Some(&wanted)
     };
     let status = there.iter().find(is_wanted)?;
-    ready::is_ready(context, &status.id).await.then(|| status.clone())
+    (ready::now(context, status).await == Some(true)).then(|| status.clone())
 }
 
 /// Stops the old generations, starts the new one, and goes back if it does not become healthy.
@@ -205,7 +185,7 @@ async fn replace(
     wharf_engine::check(engine.as_ref(), workload)?;
     let running: Vec<_> = there.iter().filter(|status| status.phase == Phase::Running).collect();
     for old in &running {
-        engine.stop(&old.id, Duration::from_secs(GRACE_SECS)).await?;
+        engine.stop(&old.id, service::grace(old)).await?;
     }
     let started = tokio::select! {
         started = start(context, request, workload) => started,
@@ -241,7 +221,7 @@ async fn start(context: &Context, request: &UpRequest, workload: &Workload) -> R
     });
     let status = context.engine.apply(workload).await?;
     if let Some(patience) = request.wait {
-        let took_ms = ready::wait(context, id, patience).await?;
+        let took_ms = ready::wait(context, &status, patience).await?;
         let url = first_url(context, &status);
         context.report(Event::Healthy { name: id.name.to_string(), url, took_ms });
     }
@@ -249,14 +229,13 @@ async fn start(context: &Context, request: &UpRequest, workload: &Workload) -> R
 }
 
 fn first_url(context: &Context, status: &Status) -> Option<String> {
-    let host = &context.engine.about().host;
-    status.endpoints.first().map(|endpoint| service::url(host, endpoint))
+    status.endpoints.first().map(|endpoint| service::url(context.engine.about(), endpoint))
 }
 
 /// Removes every other generation: the one before, and what a killed command left.
 async fn remove_others(context: &Context, kept: &WorkloadId, there: &[Status]) -> Result<()> {
     for other in there.iter().filter(|status| status.id != *kept) {
-        context.engine.delete(&other.id, Duration::from_secs(GRACE_SECS)).await?;
+        context.engine.delete(&other.id, service::grace(other)).await?;
         context.report(Event::Replaced {
             name: other.id.name.to_string(),
             generation: other.id.generation,
@@ -269,7 +248,7 @@ async fn write_record(
     context: &Context,
     store: &FolderStore,
     name: &RecordName,
-    model: &Model,
+    source: &Source<'_>,
     deployed: &Deployed,
 ) -> Result<()> {
     let found = store.read(name).await?;
@@ -282,8 +261,9 @@ async fn write_record(
     let digest = status.labels.get(label::SPEC_DIGEST).and_then(|text| text.parse().ok());
     let release = Release {
         generation: status.id.generation,
-        model: model.shown.display().to_string(),
-        model_hash: model.card.hash(),
+        source: source.kind(),
+        model: source.place(),
+        model_hash: source.model_hash(),
         image: deployed.built.reference.to_string(),
         image_id: deployed.built.facts.id.clone(),
         image_digest: deployed.built.key,

@@ -1,11 +1,18 @@
 //! Waiting until a service answers, or telling why it does not.
+//!
+//! A model's server is asked by its own probe, inside the container; an app of somebody's own by a request to its
+//! published port, whatever it answers.
+
+mod http;
+
+mod listening;
 
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use wharf_engine::LogOptions;
 use wharf_spec::{
-    codes,
+    codes, label,
     status::{Phase, Status},
     workload::WorkloadId,
 };
@@ -22,20 +29,37 @@ const FAILED: i64 = 3;
 /// How many of a container's last lines an error shows.
 const SHOWN_LINES: u32 = 20;
 
-/// Says whether a service answers right now.
-pub(super) async fn is_ready(context: &Context, id: &WorkloadId) -> bool {
+/// Says whether a service answers right now; `None` where there is no way to ask.
+pub(crate) async fn now(context: &Context, status: &Status) -> Option<bool> {
+    if is_asked_by_http(status) {
+        return http::now(context, status).await;
+    }
     let command = [SERVER_PATH, "probe"].map(str::to_owned);
-    match context.exec() {
-        Ok(exec) => exec.exec(id, &command).await.is_ok_and(|outcome| outcome.code == 0),
-        Err(_) => false,
+    let outcome = context.engine.exec()?.exec(&status.id, &command).await.ok()?;
+    match outcome.code {
+        0 => Some(true),
+        126 | 127 => None,
+        _ => Some(false),
     }
 }
 
 /// Waits until a service answers; returns how long it took, in milliseconds.
-///
-/// The probe itself waits, inside the container: one call of the engine, not one for each try.
-pub(super) async fn wait(context: &Context, id: &WorkloadId, patience: Duration) -> Result<u64> {
+pub(super) async fn wait(context: &Context, status: &Status, patience: Duration) -> Result<u64> {
     let start = Instant::now();
+    if is_asked_by_http(status) {
+        http::wait(context, &status.id, patience).await?;
+    } else {
+        probe(context, &status.id, patience).await?;
+    }
+    Ok(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX))
+}
+
+fn is_asked_by_http(status: &Status) -> bool {
+    status.labels.get(label::READY).is_some_and(|how| how == label::READY_HTTP)
+}
+
+/// The probe itself waits, inside the container: one call of the engine, not one for each try.
+async fn probe(context: &Context, id: &WorkloadId, patience: Duration) -> Result<()> {
     let seconds = patience.as_secs().max(1).to_string();
     let command = [SERVER_PATH, "probe", "--wait", &seconds].map(str::to_owned);
     let probing = async { context.exec()?.exec(id, &command).await.map_err(Error::from) };
@@ -43,13 +67,14 @@ pub(super) async fn wait(context: &Context, id: &WorkloadId, patience: Duration)
     if let Ok(Ok(outcome)) = &outcome
         && outcome.code == 0
     {
-        return Ok(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
+        return Ok(());
     }
     // A container that ends takes the probe with it, so look at the container first.
     let status = settled(context, id).await?;
     let lines = last_lines(context, id).await;
-    if status.phase != Phase::Running || status.restarts > 0 {
-        return Err(died(&status, &lines));
+    if has_died(&status) {
+        return Err(died(&status, &lines)
+            .hint("run the same without a container to see more: `wharf serve MODEL`"));
     }
     let detail = match outcome {
         Ok(Ok(outcome)) if outcome.code == FAILED => {
@@ -74,13 +99,17 @@ async fn settled(context: &Context, id: &WorkloadId) -> Result<Status> {
     const TRIES: u32 = 10;
     let mut status = context.engine.status(id).await?;
     for _ in 0..TRIES {
-        if status.phase != Phase::Running || status.restarts > 0 {
+        if has_died(&status) {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
         status = context.engine.status(id).await?;
     }
     Ok(status)
+}
+
+fn has_died(status: &Status) -> bool {
+    status.phase != Phase::Running || status.restarts > 0
 }
 
 async fn last_lines(context: &Context, id: &WorkloadId) -> String {
@@ -108,7 +137,5 @@ fn died(status: &Status, lines: &str) -> Error {
         }
         None => error,
     };
-    error
-        .with_excerpt(lines)
-        .hint("run the same without a container to see more: `wharf serve MODEL`")
+    error.with_excerpt(lines)
 }

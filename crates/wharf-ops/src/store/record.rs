@@ -31,9 +31,14 @@ pub const MAX_HISTORY: usize = 20;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
     pub generation: u64,
-    /// Where the model was taken from.
+    /// What `model` names.
+    #[serde(default)]
+    pub source: SourceKind,
+    /// Where it was taken from: a model, the folder of an app, or the name of an image.
     pub model: String,
-    pub model_hash: Digest,
+    /// Of a model only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_hash: Option<Digest>,
     pub image: String,
     /// The engine's own id of the image.
     pub image_id: String,
@@ -45,6 +50,18 @@ pub struct Release {
     pub host_ports: Vec<u16>,
     /// RFC 3339, UTC.
     pub when: String,
+}
+
+/// What was deployed; records from before there was a choice are of models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceKind {
+    #[default]
+    Model,
+    /// A folder with a `Dockerfile`.
+    App,
+    /// An image that was in the engine.
+    Image,
 }
 
 /// Who holds a service's published port: the engine for the model's own container, or a proxy in front of it.

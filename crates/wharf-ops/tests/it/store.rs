@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use wharf_ops::store::{
     RecordName, StateStore,
     folder::{FolderStore, StoreIndex},
-    record::{DeploymentRecord, PortOwner, RECORD_SCHEMA, Release},
+    record::{DeploymentRecord, PortOwner, RECORD_SCHEMA, Release, SourceKind},
 };
 use wharf_spec::{digest::Digest, error::Explain as _};
 
@@ -18,8 +18,9 @@ fn record(generation: u64) -> DeploymentRecord {
     let digest = Digest::blake3(b"x");
     let release = Release {
         generation,
+        source: SourceKind::Model,
         model: "iris.json".to_owned(),
-        model_hash: digest,
+        model_hash: Some(digest),
         image: "wharf/iris:1".to_owned(),
         image_id: "sha256:1".to_owned(),
         image_digest: digest,
@@ -142,4 +143,12 @@ async fn an_index_opens_only_what_an_id_can_name() {
     }
     fs::remove_dir_all(store.folder()).unwrap();
     assert!(index.open(&store.id().0).unwrap().is_none(), "its folder has gone");
+}
+
+#[test]
+fn a_record_from_before_apps_is_one_of_a_model() {
+    let mut value = serde_json::to_value(record(1)).unwrap();
+    value["current"].as_object_mut().unwrap().remove("source");
+    let read: DeploymentRecord = serde_json::from_value(value).unwrap();
+    assert_eq!(read, record(1));
 }

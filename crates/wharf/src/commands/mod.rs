@@ -6,6 +6,8 @@ pub(crate) mod serve;
 
 pub(crate) mod predict;
 
+pub(crate) mod build;
+
 pub(crate) mod up;
 
 pub(crate) mod down;
@@ -13,6 +15,14 @@ pub(crate) mod down;
 pub(crate) mod ps;
 
 pub(crate) mod logs;
+
+pub(crate) mod push;
+
+pub(crate) mod login;
+
+pub(crate) mod logout;
+
+pub(crate) mod registry;
 
 pub(crate) mod explain;
 
@@ -22,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use wharf_engine::Engine;
 use wharf_model::recognise::{Model, recognise};
 use wharf_ops::{
-    context::{Clock, Context, InstallSettings},
+    context::{Clock, Context, InstallSettings, Reporter},
     error::{Error, Result},
 };
 use wharf_spec::{codes, event::Event, name::WorkloadName};
@@ -43,21 +53,31 @@ pub(crate) struct Session<'a> {
 impl Session<'_> {
     /// Connects to the engine and returns what operations work with.
     pub(crate) async fn context(&self) -> Result<Context> {
+        self.context_at(None).await
+    }
+
+    /// Connects to the engine at an address, or to the one that is found.
+    pub(crate) async fn context_at(&self, address: Option<String>) -> Result<Context> {
         let engine = match &self.engine {
             Some(engine) => engine.clone(),
-            None => wharf_engine::connect::connect(&self.config.engine()?).await?,
+            None => wharf_engine::connect::connect(&self.config.engine_at(address)?).await?,
         };
-        let quiet = self.config.quiet || self.config.json;
         Ok(Context {
             engine,
             project: self.config.project.clone(),
-            reporter: Arc::new(Lines::new(self.console.clone(), self.config.verbose, quiet)),
+            reporter: self.reporter(),
             clock: Arc::new(SystemClock),
             cancel: self.cancel.clone(),
             helpers: self.config.helpers.clone(),
             install: InstallSettings::default(),
             stores: self.config.stores.clone(),
         })
+    }
+
+    /// Returns what writes events to stderr.
+    pub(crate) fn reporter(&self) -> Arc<dyn Reporter> {
+        let quiet = self.config.quiet || self.config.json;
+        Arc::new(Lines::new(self.console.clone(), self.config.verbose, quiet))
     }
 
     /// Recognises the model at a path of the command line.

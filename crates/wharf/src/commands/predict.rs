@@ -5,7 +5,7 @@ use std::{io::Read as _, path::PathBuf, time::Duration};
 use bytes::Bytes;
 use clap::Args;
 use serde_json::{Map, Value};
-use wharf_net::{Answer, NetError};
+use wharf_net::{Answer, error::NetError};
 use wharf_ops::{
     error::{Error, Result},
     service,

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
+use wharf_engine::About;
 use wharf_ops::{
     error::Result,
     service::{self, Listed, Owner},
@@ -53,25 +54,25 @@ pub(crate) async fn run(session: &mut Session<'_>, args: PsArgs) -> Result<u8> {
     let context = session.context().await?;
     let mut listed = service::list(&context, false).await?;
     listed.retain(|one| args.all || !one.word.has_ended());
-    let host = &context.engine.about().host;
+    let about = context.engine.about();
     let console = &session.console;
     if session.config.json {
-        let items = listed.into_iter().map(|one| item(one, host)).collect();
+        let items = listed.into_iter().map(|one| item(one, about)).collect();
         console.json(&PsDocument { schema: "wharf.workloads/v1", items });
     } else if session.config.quiet {
         for one in &listed {
             console.out(one.status.id.name.as_str());
         }
     } else {
-        for line in table(&listed, host).lines() {
+        for line in table(&listed, about).lines() {
             console.out(&line);
         }
     }
     Ok(0)
 }
 
-fn item(listed: Listed, host: &str) -> PsItem {
-    let url = listed.url(host);
+fn item(listed: Listed, about: &About) -> PsItem {
+    let url = listed.url(about);
     let Listed { status, word, owner } = listed;
     PsItem {
         name: status.id.name.to_string(),
@@ -92,7 +93,7 @@ fn item(listed: Listed, host: &str) -> PsItem {
     }
 }
 
-fn table(listed: &[Listed], host: &str) -> Table {
+fn table(listed: &[Listed], about: &About) -> Table {
     let mut table = Table::new(&[
         ("NAME", Align::Left),
         ("KIND", Align::Left),
@@ -113,7 +114,7 @@ fn table(listed: &[Listed], host: &str) -> Table {
             text::line(&status.image),
             status.restarts.to_string(),
             age(status.started.as_deref().or(status.created.as_deref())),
-            one.url(host).unwrap_or_else(|| "-".to_owned()),
+            one.url(about).unwrap_or_else(|| "-".to_owned()),
         ]);
     }
     table

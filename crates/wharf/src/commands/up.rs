@@ -1,4 +1,6 @@
-//! `wharf up`: from a model to a running, healthy service.
+//! `wharf up`: from a model, an app or an image to a running, healthy service.
+
+mod target;
 
 use std::{
     collections::BTreeMap,
@@ -10,36 +12,41 @@ use std::{
 use clap::Args;
 use serde::Serialize;
 use wharf_ops::{
-    build::{BuildOptions, SERVER_PORT},
     context::Context,
-    deploy::{self, Deployed, UpRequest},
+    deploy::{self, Deployed, UpRequest, ports::Publish},
     error::{Error, Result},
+    store::record::SourceKind,
 };
 use wharf_spec::{
     codes,
     name::WorkloadName,
     quantity::{ByteSize, parse_duration},
-    workload::{HostPort, Mount, Port, Resources},
+    workload::{HostPort, Mount, Resources},
 };
 
-use super::{Session, model_events, service_name};
+use super::{Session, service_name};
 use crate::output::{report::seconds, style::Paint};
+use target::Target;
 
 /// Build what is missing, run it, wait until it is healthy, print the URL; the same again changes nothing
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  wharf up examples/iris\n  wharf up model.ubj --name iris -p 9000\n  \
-                        wharf up model.onnx -p 0.0.0.0:80:8080 --memory 512MiB"
+                        wharf up model.onnx -p 0.0.0.0:80:8080 --memory 512MiB\n  \
+                        wharf up examples/own-dockerfile\n  wharf up studentapi -p 8000:8000"
 )]
 pub(crate) struct UpArgs {
-    /// A model's file, or a folder with one
+    /// A model's file or a folder with one, a folder with a `Dockerfile`, or an image of the engine
     target: PathBuf,
-    /// What the service is called [default: the model's name]
+    /// What the service is called [default: as the model, the folder or the image]
     #[arg(long)]
     name: Option<String>,
-    /// `[ADDR:][HOST:]CONTAINER`; a single number is the host port [default: the first free one from 8080 on, on 127.0.0.1]
+    /// `[ADDR:][HOST:]CONTAINER`; a single number is the host port [default: the first free one from the container's on, on 127.0.0.1]
     #[arg(short, long = "publish", value_name = "PORT")]
     publish: Vec<String>,
+    /// The Dockerfile of a folder, by its place in it or from here [default: Dockerfile]
+    #[arg(long, value_name = "FILE", conflicts_with = "base")]
+    dockerfile: Option<PathBuf>,
     /// A variable of the container, `NAME=VALUE`
     #[arg(short, long, value_name = "NAME=VALUE")]
     env: Vec<String>,
@@ -68,6 +75,7 @@ struct UpDocument<'a> {
     schema: &'static str,
     name: &'a WorkloadName,
     project: &'a str,
+    source: SourceKind,
     generation: u64,
     changed: bool,
     url: Option<&'a str>,
@@ -75,28 +83,26 @@ struct UpDocument<'a> {
     image_id: &'a str,
     image_digest: String,
     image_reused: bool,
-    model_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_hash: Option<String>,
     container: &'a str,
     duration_ms: u64,
 }
 
 pub(crate) async fn run(session: &mut Session<'_>, args: UpArgs) -> Result<u8> {
     let start = Instant::now();
-    let model = session.recognise(&args.target).await?;
-    let request = request(&args, &model.card.name, &session.config.folder)?;
+    let target = Target::find(session, &args).await?;
+    let request = request(&args, target.name(), &session.config.folder)?;
     let mut context = session.context().await?;
-    for event in model_events(&model) {
-        context.report(event);
-    }
-    if !model.card.runtime.is_native() {
+    target.tell(&context);
+    if target.runs_python() {
         context.install = session.config.install()?;
     }
-    let store = session.config.store(&model.folder)?;
-    let deployed = deploy::up(&context, &store, &model, &request).await?;
+    let store = target.store(session)?;
+    let deployed = deploy::up(&context, &store, &target.source(), &request).await?;
     let took = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     if session.config.json {
-        let model_hash = model.card.hash().to_string();
-        session.console.json(&document(&context, &request, &deployed, model_hash, took));
+        session.console.json(&document(&context, &request, &target, &deployed, took));
     } else {
         print(session, &request, &deployed, took);
     }
@@ -106,14 +112,16 @@ pub(crate) async fn run(session: &mut Session<'_>, args: UpArgs) -> Result<u8> {
 fn document<'a>(
     context: &'a Context,
     request: &'a UpRequest,
+    target: &Target,
     deployed: &'a Deployed,
-    model_hash: String,
     duration_ms: u64,
 ) -> UpDocument<'a> {
+    let source = target.source();
     UpDocument {
         schema: "wharf.up/v1",
         name: &request.name,
         project: context.project.as_str(),
+        source: source.kind(),
         generation: deployed.status.id.generation,
         changed: deployed.changed,
         url: deployed.url.as_deref(),
@@ -121,7 +129,7 @@ fn document<'a>(
         image_id: &deployed.built.facts.id,
         image_digest: deployed.built.key.to_string(),
         image_reused: deployed.built.reused,
-        model_hash,
+        model_hash: source.model_hash().map(|hash| hash.to_string()),
         container: &deployed.status.handle,
         duration_ms,
     }
@@ -160,7 +168,6 @@ fn request(args: &UpArgs, name: &WorkloadName, folder: &std::path::Path) -> Resu
     };
     Ok(UpRequest {
         name,
-        build: BuildOptions { base: args.base.clone(), reference: None },
         ports: args.publish.iter().map(|text| port(text)).collect::<Result<_>>()?,
         env: args.env.iter().map(|text| variable(text)).collect::<Result<BTreeMap<_, _>>>()?,
         resources: Resources {
@@ -178,7 +185,7 @@ fn flag(flag: &str, why: &dyn std::fmt::Display) -> Error {
 }
 
 /// Reads `[ADDR:][HOST:]CONTAINER`, where a single number is the host port.
-fn port(text: &str) -> Result<Port> {
+fn port(text: &str) -> Result<Publish> {
     let fail = || {
         flag(
             "-p",
@@ -189,8 +196,8 @@ fn port(text: &str) -> Result<Port> {
     };
     let number = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(fail);
     let (front, container) = match text.rsplit_once(':') {
-        None => ("", SERVER_PORT),
-        Some((front, container)) => (front, number(container)?),
+        None => ("", None),
+        Some((front, container)) => (front, Some(number(container)?)),
     };
     let (address, host) = match front.rsplit_once(':') {
         _ if front.is_empty() => (None, number(text)?),
@@ -201,7 +208,7 @@ fn port(text: &str) -> Result<Port> {
         None => IpAddr::from([127, 0, 0, 1]),
         Some(address) => address.parse().map_err(|_| fail())?,
     };
-    Ok(Port { container, host: HostPort::Fixed(host), address })
+    Ok(Publish { container, host: HostPort::Fixed(host), address })
 }
 
 fn variable(text: &str) -> Result<(String, String)> {
@@ -254,9 +261,10 @@ mod tests {
         let shown = |text: &str| {
             let port = port(text).unwrap();
             let HostPort::Fixed(host) = port.host else { panic!("{text} was not taken as fixed") };
-            format!("{}:{host}:{}", port.address, port.container)
+            let container = port.container.map_or("its own".to_owned(), |port| port.to_string());
+            format!("{}:{host}:{container}", port.address)
         };
-        assert_eq!(shown("9000"), "127.0.0.1:9000:8080");
+        assert_eq!(shown("9000"), "127.0.0.1:9000:its own");
         assert_eq!(shown("9000:80"), "127.0.0.1:9000:80");
         assert_eq!(shown("0.0.0.0:80:8080"), "0.0.0.0:80:8080");
         assert_eq!(shown("[::1]:80:8080"), "::1:80:8080");

@@ -2,6 +2,8 @@
 
 mod pip;
 
+mod registry;
+
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
@@ -10,12 +12,16 @@ use std::{
 };
 
 use wharf_engine::connect::{ConnectSettings, EngineChoice, context_host};
+use wharf_net::client::Client;
+use wharf_oci::keychain::Keychain;
 use wharf_ops::{
     context::{Helpers, InstallSettings},
     error::{Error, Result},
     store::folder::{FolderStore, StoreIndex},
 };
-use wharf_spec::{codes, digest::Digest, error::Explain as _, name::ProjectName};
+use wharf_spec::{
+    codes, digest::Digest, error::Explain as _, name::ProjectName, reference::Reference,
+};
 
 use crate::{
     cli::Global,
@@ -110,8 +116,27 @@ impl Config {
         })
     }
 
+    /// Returns the value of a variable that a declaration names.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        self.env.0.get(OsStr::new(name)).map(|value| value.to_string_lossy().into_owned())
+    }
+
+    /// Returns where an engine is looked for: at this address, else in the usual places.
+    pub(crate) fn engine_at(&self, address: Option<String>) -> Result<ConnectSettings> {
+        match address {
+            Some(address) => Ok(ConnectSettings {
+                docker_host: Some(address),
+                context_host: None,
+                runtime_dir: None,
+                home: None,
+                engine: EngineChoice::Auto,
+            }),
+            None => self.engine(),
+        }
+    }
+
     /// Returns where engines are looked for.
-    pub(crate) fn engine(&self) -> Result<ConnectSettings> {
+    fn engine(&self) -> Result<ConnectSettings> {
         let env = &self.env;
         let home = env.path(env_vars::HOME);
         let docker = env
@@ -141,6 +166,16 @@ impl Config {
     pub(crate) fn install(&self) -> Result<InstallSettings> {
         let cache = xdg(&self.env, env_vars::XDG_CACHE_HOME, ".cache").join("wharf");
         pip::settings(&self.env, &cache)
+    }
+
+    /// Returns where the credentials of registries lie.
+    pub(crate) fn keychain(&self) -> Keychain {
+        registry::keychain(&self.env)
+    }
+
+    /// Returns the client that registries are asked with; `ca` is a file of further certificates.
+    pub(crate) fn client(&self, ca: Option<&Path>) -> Result<Client> {
+        registry::client(&self.env, ca)
     }
 
     /// Returns the interpreter of `wharf serve`: the one that was named, else `python3` of PATH.
@@ -177,11 +212,21 @@ impl Config {
         match FolderStore::open_or_create(&beside) {
             Err(error) if error.code() == codes::FILE_ACCESS => {
                 let absolute = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-                let hash = Digest::blake3(absolute.as_os_str().as_encoded_bytes()).hex();
-                FolderStore::open_or_create(&self.data.join("state").join(&hash[..16]))
+                self.store_of(absolute.as_os_str().as_encoded_bytes())
             }
             other => other,
         }
+    }
+
+    /// Opens the state store of an image, whatever its tag: another tag is another version of the same thing.
+    pub(crate) fn store_of_image(&self, image: &Reference) -> Result<FolderStore> {
+        let host = image.host().unwrap_or_default();
+        self.store_of(format!("image {host}/{}", image.path()).as_bytes())
+    }
+
+    fn store_of(&self, what: &[u8]) -> Result<FolderStore> {
+        let hash = Digest::blake3(what).hex();
+        FolderStore::open_or_create(&self.data.join("state").join(&hash[..16]))
     }
 }
 

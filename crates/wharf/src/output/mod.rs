@@ -59,6 +59,13 @@ impl Console {
         write_line(&self.err, line);
     }
 
+    /// Asks for something: what is typed stands on the same line.
+    pub(crate) fn prompt(&self, text: &str) {
+        let mut stream = self.err.lock().expect("no writer panics");
+        // As with `write_line`.
+        stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).ok();
+    }
+
     /// Writes one JSON document.
     pub(crate) fn json(&self, document: &impl serde::Serialize) {
         self.out(&serde_json::to_string(document).expect("documents are plain data"));

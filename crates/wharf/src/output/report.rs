@@ -63,6 +63,19 @@ impl Lines {
         }
     }
 
+    /// Shows how much of an image is sent; in a pipe the lines of its layers are enough.
+    fn pushing(&self, sent: u64, size: u64) {
+        if self.quiet || !self.console.err_is_terminal || sent >= size {
+            return;
+        }
+        let message = format!("sending {} of {}", ByteSize(sent), ByteSize(size));
+        if let Some(bar) = &*self.spinner.lock().expect("no reporter panics") {
+            bar.set_message(message);
+            return;
+        }
+        self.begin(&message);
+    }
+
     /// Takes the spinner away, before anything else is written.
     pub(crate) fn stop_spinner(&self) {
         if let Some(bar) = self.spinner.lock().expect("no reporter panics").take() {
@@ -96,11 +109,21 @@ impl Reporter for Lines {
             Event::Risk { level, text } => self.risk(level, &text),
             Event::Started { what } => self.begin(&text::line(&what)),
             Event::Output { line } => self.output(&line),
-            Event::ImageReady { reference, id, base, size, reused, took_ms } => {
+            Event::ContextRead { folder, dockerfile, files, size } => {
+                let (folder, dockerfile) = (text::line(&folder), text::line(&dockerfile));
+                let (size, word) = (ByteSize(size), if files == 1 { "file" } else { "files" });
+                self.line(&format!("  app      {folder}  {dockerfile}  {files} {word}  {size}"));
+            }
+            Event::ImageReady { reference, id, made_of, size, reused, took_ms } => {
                 let how = if reused { "nothing to build".to_owned() } else { seconds(took_ms) };
                 let id = self.faint(id.get(..19).unwrap_or(&id));
-                let size = ByteSize(size);
-                self.line(&format!("  image    {reference}  {base} + server  {size}  {id}  {how}"));
+                let (size, made_of) = (ByteSize(size), text::line(&made_of));
+                self.line(&format!("  image    {reference}  {made_of}  {size}  {id}  {how}"));
+            }
+            Event::Pushing { sent, size } => self.pushing(sent, size),
+            Event::LayerPushed { layer, size, how } => {
+                let (layer, size) = (self.faint(&layer.short()), ByteSize(size));
+                self.line(&format!("  layer    {layer}  {size}  {how}"));
             }
             Event::Starting { name, engine, project } => {
                 self.line(&format!("  service  {name}  {engine}  project {project}"));

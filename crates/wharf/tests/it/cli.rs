@@ -26,8 +26,9 @@ classes       setosa, versicolor, virginica
 async fn every_json_document_says_what_it_is() {
     let (user, _) = User::of_fake();
     user.example("iris");
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 6] = [
         (&["inspect", "iris", "--json"], "wharf.inspect/v1"),
+        (&["build", "iris", "--json"], "wharf.build/v1"),
         (&["up", "iris", "--json"], "wharf.up/v1"),
         (&["ps", "--json"], "wharf.workloads/v1"),
         (&["down", "iris", "--json"], "wharf.down/v1"),
@@ -78,7 +79,11 @@ async fn hidden_aliases_are_the_commands() {
 #[tokio::test]
 async fn help_of_each_command_has_examples() {
     let (user, _) = User::of_fake();
-    for command in ["inspect", "serve", "predict", "up", "down", "ps", "logs", "explain"] {
+    let commands = [
+        "inspect", "serve", "predict", "build", "push", "login", "logout", "up", "down", "ps",
+        "logs", "explain",
+    ];
+    for command in commands {
         let outcome = user.run(&[command, "--help"]).await.expect(0);
         assert!(outcome.out.contains("Examples:"), "{command}: {}", outcome.out);
     }
@@ -92,6 +97,11 @@ Start:
   inspect   What a model is: kind, inputs and outputs, requirements, size, hash, risks
   serve     Serve a model here, in the foreground, without a container
   predict   Make a prediction with a service
+Images:
+  build     Make an image, an archive of one, or a folder for `docker build`
+  push      Push a model's image to a registry, without an engine
+  login     Check a password with a registry, and keep it
+  logout    Forget the password of a registry
 Run:
   up        Build, run and wait until healthy; the same again changes nothing
   down      End a service and remove everything made for it

@@ -10,7 +10,13 @@ mod cli;
 
 mod codes;
 
+mod build;
+
+mod docker_dir;
+
 mod deploy;
+
+mod app;
 
 mod store;
 
@@ -21,5 +27,7 @@ mod stories;
 mod bad_days;
 
 mod serve;
+
+mod registry;
 
 mod browser;

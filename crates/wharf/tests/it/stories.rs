@@ -8,10 +8,10 @@ use crate::support::{User, examples, on_engine};
 
 /// How far a number may be from the original's, relative to max(1, |original|).
 #[derive(Clone, Copy)]
-struct Tolerance(f64);
+pub(crate) struct Tolerance(f64);
 
-const BIT_FOR_BIT: Tolerance = Tolerance(0.0);
-const SAME_LIBRARY: Tolerance = Tolerance(1e-9);
+pub(crate) const BIT_FOR_BIT: Tolerance = Tolerance(0.0);
+pub(crate) const SAME_LIBRARY: Tolerance = Tolerance(1e-9);
 const ONNX: Tolerance = Tolerance(1e-5);
 
 async fn story(name: &'static str, tolerance: Tolerance) {
@@ -31,7 +31,7 @@ pub(crate) fn port(up: &Value) -> u16 {
     url.rsplit_once(':').unwrap().1.parse().unwrap()
 }
 
-fn compare(name: &str, port: u16, tolerance: Tolerance) {
+pub(crate) fn compare(name: &str, port: u16, tolerance: Tolerance) {
     let text = std::fs::read_to_string(examples().join(name).join("answers.json")).unwrap();
     let answers: Value = serde_json::from_str(&text).unwrap();
     let cases = answers["cases"].as_array().unwrap();

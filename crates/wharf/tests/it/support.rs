@@ -228,7 +228,7 @@ pub(crate) fn image(id: &str) -> ImageFacts {
         size: 1,
         labels: BTreeMap::new(),
         env: Vec::new(),
-        exposed_port: None,
+        exposed_ports: Vec::new(),
         created: None,
     }
 }

@@ -1,0 +1,248 @@
+//! How an image is made: what flags and declarations choose, checked against the model before anything is made.
+
+use std::{fs::File, io::Read as _, path::PathBuf};
+
+use wharf_spec::{
+    build_args::{DockerBuildArgs, PACKAGE_CLEAN_CMD, PACKAGE_INSTALL_CMD, RUN_CMD, Variable},
+    codes,
+    model::RuntimeKind,
+    platform::Platform,
+};
+
+use super::output::Output;
+use crate::{
+    context::Helpers,
+    error::{Error, Result},
+};
+
+/// Build arguments whose variables all have their values.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recipe {
+    pub(super) args: DockerBuildArgs,
+    pub(super) build_args: Vec<(String, String)>,
+    pub(super) env: Vec<(String, String)>,
+}
+
+impl Recipe {
+    /// Takes arguments, with the variables of the caller's environment for those without a value.
+    ///
+    /// # Errors
+    /// `NO_VALUE` for a variable without any, `UNSUPPORTED_FIELD` for what wharf cannot do.
+    pub fn new(
+        args: DockerBuildArgs,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self> {
+        refuse("templates_dir", !args.templates_dir.is_empty(), "wharf has no templates")?;
+        refuse("prebuild_hook", args.prebuild_hook.is_some(), "wharf runs no hooks")?;
+        let commands = [
+            ("run_cmd", args.run_cmd.as_deref()),
+            ("package_install_cmd", Some(args.package_install_cmd.as_str())),
+            ("package_clean_cmd", Some(args.package_clean_cmd.as_str())),
+        ];
+        for (name, command) in commands {
+            let is_broken = command.is_some_and(|text| text.contains(['\n', '\r']));
+            refuse(name, is_broken, "a line of a Dockerfile cannot hold a command of two lines")?;
+        }
+        let values = |variables: &[Variable]| {
+            let value = |variable: &Variable| {
+                let value = variable.value(&environment).map_err(|error| {
+                    Error::new(codes::NO_VALUE, error.to_string())
+                        .hint(format!("give it one: `{}=VALUE`", error.name))
+                })?;
+                refuse(variable.name(), value.contains(['\n', '\r']), "its value has two lines")?;
+                Ok((variable.name().to_owned(), value))
+            };
+            variables.iter().map(value).collect::<Result<Vec<_>>>()
+        };
+        let build_args = values(&args.build_arg)?;
+        let env = values(&args.set_env)?;
+        Ok(Self { args, build_args, env })
+    }
+
+    /// Returns a recipe that chooses a base image alone.
+    pub(super) fn with_base(base: Option<String>) -> Self {
+        let args = DockerBuildArgs { base_image: base, ..DockerBuildArgs::default() };
+        Self { args, ..Self::default() }
+    }
+
+    /// Refuses by name what has no effect on the model, or cannot be done for an output.
+    pub(super) fn check(&self, runtime: RuntimeKind, outputs: &[Output]) -> Result<()> {
+        if runtime.is_native() {
+            return self.check_native();
+        }
+        if let Some(archive) = outputs.iter().find(|output| output.is_of_native_kinds()) {
+            let action = format!("`--to {archive}` is for models that run without Python");
+            return Err(Error::new(codes::UNSUPPORTED_FIELD, action).hint(
+                "build it into the engine and save it: `docker save -o FILE IMAGE`; or use `--to context:PATH`",
+            ));
+        }
+        if outputs.contains(&Output::Engine) {
+            self.check_engine()?;
+        }
+        Ok(())
+    }
+
+    fn check_native(&self) -> Result<()> {
+        if let Some(base) = self.args.base_image.as_deref().filter(|base| *base != "scratch") {
+            let action = format!("`--base {base}` has no effect: this model needs no base image");
+            return Err(Error::new(codes::UNSUPPORTED_FIELD, action).hint("leave `--base` out"));
+        }
+        let python = ("python_version", self.args.python_version.is_some());
+        let fields = self.of_dockerfiles().into_iter().chain([python]);
+        for (name, is_given) in fields {
+            refuse(name, is_given, "it has no effect: this model runs without Python and a shell")?;
+        }
+        Ok(())
+    }
+
+    /// Requirements go into the engine by containers of wharf's own, so these have no place there.
+    fn check_engine(&self) -> Result<()> {
+        for (name, is_given) in self.of_dockerfiles() {
+            if is_given {
+                let action =
+                    format!("`args.{name}` needs a Dockerfile, and `--to engine` uses none");
+                return Err(Error::new(codes::UNSUPPORTED_FIELD, action).hint(
+                    "write the Dockerfile and build it: `--to context:PATH`, then `docker build PATH`",
+                ));
+            }
+        }
+        match self.args.platform {
+            Some(platform) if Some(platform) != Platform::of_this_machine() => {
+                let action =
+                    format!("`--platform {platform}` is not what this machine's engine runs");
+                Err(Error::new(codes::UNSUPPORTED_FIELD, action).hint("use `--to context:PATH`"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the fields that only a Dockerfile with a shell can honour, and whether they differ from their defaults.
+    fn of_dockerfiles(&self) -> [(&'static str, bool); 4] {
+        [
+            ("run_cmd", self.args.run_cmd.as_deref() != Some(RUN_CMD)),
+            ("package_install_cmd", self.args.package_install_cmd != PACKAGE_INSTALL_CMD),
+            ("package_clean_cmd", self.args.package_clean_cmd != PACKAGE_CLEAN_CMD),
+            ("build_arg", !self.build_args.is_empty()),
+        ]
+    }
+
+    /// Returns the server program to put in; it must run on the platform.
+    pub(super) fn program(&self, helpers: &Helpers, runtime: RuntimeKind) -> Result<PathBuf> {
+        let program = match &self.args.mlem_whl {
+            None => helpers.program(runtime)?,
+            Some(path) => PathBuf::from(path),
+        };
+        let runs_on = platform_of(&program)?.or(Platform::of_this_machine());
+        match self.args.platform {
+            Some(wanted) if runs_on != Some(wanted) => {
+                let runs_on =
+                    runs_on.map_or_else(|| "another platform".to_owned(), |it| it.to_string());
+                let action = format!(
+                    "`--platform {wanted}`: the server program `{}` is for {runs_on}",
+                    program.display()
+                );
+                Err(Error::new(codes::UNSUPPORTED_FIELD, action).hint(format!(
+                    "name one for it: `--set args.mlem_whl=PATH` (a `{}` for {wanted})",
+                    runtime.program()
+                )))
+            }
+            _ => Ok(program),
+        }
+    }
+
+    /// Returns the architecture of the image.
+    pub(super) fn architecture(&self) -> &'static str {
+        self.args.platform.map_or_else(super::native::architecture, Platform::architecture)
+    }
+
+    /// Returns what of the recipe makes an image another one, as one text.
+    pub(super) fn key(&self) -> String {
+        serde_json::to_string(&(&self.env, &self.args.platform)).expect("plain data")
+    }
+}
+
+fn refuse(name: &str, is_given: bool, why: &str) -> Result<()> {
+    if is_given {
+        let action = format!("`{name}` cannot be honoured: {why}");
+        return Err(Error::new(codes::UNSUPPORTED_FIELD, action)
+            .hint(format!("leave `{name}` out of the declaration, or set it to its default")));
+    }
+    Ok(())
+}
+
+/// Returns the platform that a program runs on, as its ELF header says (`e_machine` of System V's ABI).
+fn platform_of(program: &std::path::Path) -> Result<Option<Platform>> {
+    let mut head = Vec::with_capacity(20);
+    File::open(program)
+        .and_then(|file| file.take(20).read_to_end(&mut head))
+        .map_err(|source| Error::file("read", program, source))?;
+    Ok(match head.as_slice() {
+        [0x7f, b'E', b'L', b'F', .., 62, 0] => Some(Platform::LinuxAmd64),
+        [0x7f, b'E', b'L', b'F', .., 183, 0] => Some(Platform::LinuxArm64),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said<T: std::fmt::Debug>(result: Result<T>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    fn recipe(args: DockerBuildArgs) -> Recipe {
+        Recipe::new(args, |_| None).unwrap()
+    }
+
+    #[test]
+    fn what_has_no_effect_is_refused_by_name() {
+        let other = DockerBuildArgs { run_cmd: None, ..DockerBuildArgs::default() };
+        let native = said(recipe(other.clone()).check(RuntimeKind::Trees, &[Output::Engine]));
+        assert!(native.starts_with("`run_cmd` cannot be honoured"), "{native}");
+        let engine = said(recipe(other.clone()).check(RuntimeKind::Python, &[Output::Engine]));
+        assert!(engine.starts_with("`args.run_cmd` needs a Dockerfile"), "{engine}");
+        recipe(other).check(RuntimeKind::Python, &[Output::Context("x".into())]).unwrap();
+        let archive = [Output::OciDir("x".into())];
+        assert_eq!(
+            said(Recipe::default().check(RuntimeKind::Python, &archive)),
+            "`--to oci-dir:x` is for models that run without Python"
+        );
+    }
+
+    #[test]
+    fn a_command_stays_in_its_line() {
+        let args = DockerBuildArgs {
+            run_cmd: Some("sh run.sh\nUSER root".to_owned()),
+            ..DockerBuildArgs::default()
+        };
+        assert!(said(Recipe::new(args, |_| None)).starts_with("`run_cmd` cannot be honoured"));
+        let args = DockerBuildArgs {
+            set_env: vec!["TOKEN".parse().unwrap()],
+            ..DockerBuildArgs::default()
+        };
+        let lines = Recipe::new(args, |_| Some("a\nUSER root".to_owned()));
+        assert!(said(lines).starts_with("`TOKEN` cannot be honoured"));
+    }
+
+    #[test]
+    fn a_program_of_another_platform_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("server");
+        let mut arm = vec![0; 20];
+        arm[..4].copy_from_slice(b"\x7fELF");
+        arm[18] = 183;
+        std::fs::write(&path, arm).unwrap();
+        let helpers = Helpers { folder: folder.path().to_owned() };
+        let of = |platform: &str| {
+            recipe(DockerBuildArgs {
+                mlem_whl: Some(path.display().to_string()),
+                platform: Some(platform.parse().unwrap()),
+                ..DockerBuildArgs::default()
+            })
+        };
+        assert_eq!(of("linux/arm64").program(&helpers, RuntimeKind::Trees).unwrap(), path);
+        let refused = said(of("linux/amd64").program(&helpers, RuntimeKind::Trees));
+        assert!(refused.ends_with("is for linux/arm64"), "{refused}");
+    }
+}

@@ -1,0 +1,231 @@
+//! What a build is asked for: a declaration, changed by flags and `--set`.
+
+use std::{
+    fs::{self, File},
+    io::Read as _,
+    path::Path,
+};
+
+use serde::{Deserialize, Serialize};
+use wharf_model::recognise::Model;
+use wharf_ops::{
+    build::{
+        Existing,
+        make::MakeRequest,
+        output::{Output, Taken},
+        recipe::Recipe,
+    },
+    error::{Error, Result},
+};
+use wharf_spec::{
+    assign::{AssignError, Assignment, assign},
+    build_args::DockerBuildArgs,
+    builder::{Builder, DockerBuilder},
+    codes,
+    env::Env,
+    error::Explain as _,
+    object::read_builder,
+    reference::Reference,
+    registry::Registry,
+    server::Server,
+    yaml::MAX_BYTES,
+};
+
+use super::BuildArgs;
+use crate::commands::Session;
+
+/// What to make, and the engine's address where the declaration has one.
+pub(super) struct Wish {
+    pub(super) request: MakeRequest,
+    pub(super) engine: Option<String>,
+}
+
+/// What may be set without a declaration.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Undeclared {
+    server: Option<Server>,
+    args: DockerBuildArgs,
+}
+
+/// A declaration with all changes in it, and what it comes to.
+#[derive(Default)]
+struct Declared {
+    server: Option<Server>,
+    args: DockerBuildArgs,
+    reference: Option<Reference>,
+    output: Option<Output>,
+    /// `force_overwrite`, of declarations of images.
+    overwrites: Option<bool>,
+    /// Whether the image is to be sent somewhere.
+    pushes: bool,
+    engine: Option<String>,
+}
+
+impl Wish {
+    pub(super) fn read(args: &BuildArgs, session: &Session<'_>, model: &Model) -> Result<Self> {
+        let config = &session.config;
+        let changes = changes(args)?;
+        let mut declared = match &args.file {
+            Some(file) => Declared::of(changed(declaration(&config.folder, file)?, &changes)?)?,
+            None => {
+                let Undeclared { server, args } = changed(Undeclared::default(), &changes)?;
+                Declared { server, args, ..Declared::default() }
+            }
+        };
+        let outputs = outputs(args, &declared, &config.folder)?;
+        declared.refuse(&outputs)?;
+        if let Some(program) = &mut declared.args.mlem_whl {
+            *program = config.folder.join(&*program).display().to_string();
+        }
+        let references = if args.tag.is_empty() {
+            declared.reference.into_iter().collect()
+        } else {
+            args.tag.iter().map(|text| tag(text)).collect::<Result<_>>()?
+        };
+        let is_refused = declared.overwrites == Some(false) && !args.force;
+        let request = MakeRequest {
+            outputs,
+            references,
+            recipe: Recipe::new(declared.args, |name| config.variable(name))?,
+            existing: if is_refused { Existing::Refuse } else { Existing::Replace },
+            taken: if args.force { replaceable(&config.folder, model) } else { Taken::Refuse },
+        };
+        Ok(Self { request, engine: declared.engine })
+    }
+}
+
+impl Declared {
+    fn of(builder: Builder) -> Result<Self> {
+        match builder {
+            Builder::Docker(builder) => Self::of_image(builder),
+            Builder::DockerDir(builder) => Ok(Self {
+                output: Some(Output::Context(builder.target.into())),
+                server: builder.server,
+                args: builder.args,
+                ..Self::default()
+            }),
+        }
+    }
+
+    fn of_image(builder: DockerBuilder) -> Result<Self> {
+        let reference = builder.reference().map_err(|error| {
+            Error::new(
+                codes::FILE_VALUE,
+                "the declaration gives the image no name that can be used",
+            )
+            .because(error)
+        })?;
+        let of_env = builder.env.as_ref().map(|Env::Docker(env)| env.daemon.clone());
+        let daemon = match (of_env, builder.daemon.clone()) {
+            (Some(one), Some(other)) if one != other => {
+                let action = "`env.daemon` and `daemon` name different engines";
+                return Err(Error::new(codes::FILE_VALUE, action).hint("leave one of them out"));
+            }
+            (one, other) => one.or(other),
+        };
+        Ok(Self {
+            reference: Some(reference),
+            output: Some(Output::Engine),
+            overwrites: Some(builder.force_overwrite),
+            pushes: builder.push && !matches!(builder.registry(), Registry::Local(_)),
+            engine: daemon.map(|daemon| daemon.host).filter(|host| !host.is_empty()),
+            server: builder.server,
+            args: builder.args,
+        })
+    }
+
+    /// Refuses by name what a declaration may say and wharf cannot do.
+    fn refuse(&self, outputs: &[Output]) -> Result<()> {
+        if let Some(Server::FastApi(server)) = &self.server
+            && let Some(field) = server.changed().first()
+        {
+            let action = format!(
+                "`server.{field}` cannot be honoured: wharf's own server has no such setting"
+            );
+            return Err(Error::new(codes::UNSUPPORTED_FIELD, action)
+                .hint(format!("leave `server.{field}` out of the declaration")));
+        }
+        if self.pushes && outputs.contains(&Output::Engine) {
+            let action = "`push` cannot be honoured: `wharf build` sends nothing to a registry";
+            return Err(Error::new(codes::UNSUPPORTED_FIELD, action)
+                .hint("build it without: `--set push=false`")
+                .hint("models that run without Python go there by `wharf push MODEL --to REF`"));
+        }
+        Ok(())
+    }
+}
+
+/// Reads the declaration in a file.
+fn declaration(folder: &Path, file: &Path) -> Result<Builder> {
+    let path = folder.join(file);
+    let mut text = String::new();
+    File::open(&path)
+        .and_then(|open| open.take(MAX_BYTES as u64 + 1).read_to_string(&mut text))
+        .map_err(|error| Error::file("read", file, error))?;
+    let shown = file.display().to_string();
+    read_builder(&shown, &text)
+        .map_err(|error| Error::wrap(format!("`{shown}` is not a builder's declaration"), error))
+}
+
+/// Returns what flags and `--set` change, each place once.
+fn changes(args: &BuildArgs) -> Result<Vec<Assignment>> {
+    let base = args.base.iter().map(|image| ("--base", Assignment::new("args.base_image", image)));
+    let platform =
+        args.platform.iter().map(|name| ("--platform", Assignment::new("args.platform", name)));
+    let tag = args.tag.iter().take(1).map(|tag| ("-t", Assignment::new("image", tag)));
+    let mut said: Vec<_> = base.chain(platform).chain(tag).collect();
+    for text in &args.set {
+        let change: Assignment = text.parse().map_err(refused)?;
+        if let Some((other, _)) = said.iter().find(|(_, other)| other.overlaps(&change)) {
+            let action = format!("`--set {}` and {other} say the same thing", change.path());
+            return Err(Error::new(codes::FLAGS, action).hint("leave one of them out"));
+        }
+        said.push(("another `--set`", change));
+    }
+    // Names are no change of the declaration: there may be several.
+    Ok(said.into_iter().filter(|(flag, _)| *flag != "-t").map(|(_, change)| change).collect())
+}
+
+fn changed<T: Serialize + for<'de> Deserialize<'de>>(
+    object: T,
+    changes: &[Assignment],
+) -> Result<T> {
+    changes.iter().try_fold(object, |object, change| assign(&object, change)).map_err(refused)
+}
+
+fn refused(error: AssignError) -> Error {
+    let own = Error::new(error.code(), error.to_string());
+    error.hints().into_iter().fold(own, Error::hint)
+}
+
+/// Returns where the build goes, with paths from the folder of the command.
+fn outputs(args: &BuildArgs, declared: &Declared, folder: &Path) -> Result<Vec<Output>> {
+    let read = |text: &String| {
+        text.parse::<Output>().map_err(|error| {
+            Error::new(codes::FLAGS, format!("--to: {error}")).hint("see `wharf build --help`")
+        })
+    };
+    let named = args.to.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let outputs = match (named.is_empty(), &declared.output) {
+        (false, _) => named,
+        (true, Some(output)) => vec![output.clone()],
+        (true, None) => vec![Output::Engine],
+    };
+    Ok(outputs.into_iter().map(|output| output.below(folder)).collect())
+}
+
+fn tag(text: &str) -> Result<Reference> {
+    let reference: Reference = text.parse()?;
+    if text.contains('@') {
+        let action = format!("-t: `{text}` has a digest, which an image gets when it is built");
+        return Err(Error::new(codes::FLAGS, action).hint("name it with a tag"));
+    }
+    Ok(reference)
+}
+
+/// A target may be replaced, but not when the model or the folder of the command lies in it.
+fn replaceable(folder: &Path, model: &Model) -> Taken {
+    let whole = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    Taken::Replace { except: vec![whole(folder), whole(&model.folder)] }
+}

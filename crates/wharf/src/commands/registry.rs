@@ -1,0 +1,59 @@
+//! The flags of all commands that talk to a registry.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use wharf_oci::registry::{Access, CHUNK, PlainHttp, error::RegistryError, host::RegistryHost};
+use wharf_ops::error::{Error, Result};
+use wharf_spec::{codes, error::Explain as _};
+
+use super::Session;
+
+/// How a registry is talked to.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Registry options")]
+pub(crate) struct RegistryArgs {
+    /// Talk to the registry without encryption; this machine itself needs no such word
+    #[arg(long)]
+    plain_http: bool,
+    /// A file with the certificate of the authority that signed the registry's
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// A host that may be asked for tokens, and given the password, besides the registry's own
+    #[arg(long, value_name = "HOST")]
+    token_host: Vec<String>,
+}
+
+impl RegistryArgs {
+    /// Returns what a registry is asked with.
+    pub(crate) fn access(&self, session: &Session<'_>) -> Result<Access> {
+        let ca = self.ca.as_ref().map(|path| session.config.folder.join(path));
+        Ok(Access {
+            client: session.config.client(ca.as_deref())?,
+            keychain: session.config.keychain(),
+            plain_http: if self.plain_http { PlainHttp::Allowed } else { PlainHttp::Loopback },
+            token_hosts: self.token_host.clone(),
+            chunk: CHUNK,
+        })
+    }
+}
+
+/// Parses the host of a registry.
+pub(crate) fn host(text: &str) -> Result<RegistryHost> {
+    text.parse().map_err(|error| {
+        Error::new(codes::FLAGS, format!("`{text}` names no registry"))
+            .because(error)
+            .hint("write its host, with the port if it has one: `localhost:5000`, `docker.io`")
+    })
+}
+
+/// Says that nobody could log in, with better advice than to log in.
+pub(crate) fn no_login(host: &RegistryHost, error: RegistryError) -> Error {
+    let action = format!("could not log in to `{host}`");
+    if error.code() == codes::REGISTRY_CREDENTIALS {
+        return Error::new(codes::REGISTRY_CREDENTIALS, action).because(error).hint(
+            "look for a slip in user and password; some registries want an access token as the password",
+        );
+    }
+    Error::wrap(action, error)
+}
