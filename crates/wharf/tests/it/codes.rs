@@ -75,6 +75,15 @@ async fn engines_that_cannot_be_reached() {
 }
 
 #[tokio::test]
+async fn a_misspelt_path_is_told_where_there_is_no_engine() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut user = User::with_engine(None);
+    let host = format!("unix://{}", folder.path().join("missing").display());
+    user.variables = vec![("DOCKER_HOST".into(), host.into())];
+    told(&user.run(&["up", "irsi"]).await, "W0401", 3);
+}
+
+#[tokio::test]
 async fn an_engine_that_refuses_permission() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("denied");

@@ -11,7 +11,12 @@ use wharf_ops::{
     error::{Error, Result},
     store::folder::FolderStore,
 };
-use wharf_spec::{codes, error::Explain as _, name::WorkloadName, reference::Reference};
+use wharf_spec::{
+    codes,
+    error::{Explain as _, Kind},
+    name::WorkloadName,
+    reference::Reference,
+};
 
 use super::{
     super::{Session, model_events},
@@ -35,18 +40,24 @@ impl Target {
         if path.is_dir() {
             return folder(session, &path, args).await;
         }
-        if !path.exists()
-            && let Some(image) = image(session, args).await?
-        {
-            return Ok(image);
+        if path.exists() {
+            return model(session, args).await;
         }
-        let found = model(session, args).await;
-        found.map_err(|error| match error.code() == codes::NO_MODEL {
-            true => {
-                error.hint("nor has the engine an image of that name: `docker images` lists them")
+        let hint = match image(session, args).await {
+            Ok(Some(image)) => return Ok(image),
+            Ok(None) => "nor has the engine an image of that name: `docker images` lists them",
+            // That there is no such path is what a person can mend; the engine may not even be wanted.
+            Err(error) if matches!(error.code().kind(), Kind::Unreachable | Kind::Denied) => {
+                "the engine could not be asked whether it is an image: `wharf ps` says why"
             }
-            false => error,
-        })
+            Err(error) => return Err(error),
+        };
+        let missing = model(session, args).await;
+        missing.map_err(
+            |error| {
+                if error.code() == codes::NO_MODEL { error.hint(hint) } else { error }
+            },
+        )
     }
 
     /// Returns what the service is called, unless somebody says otherwise.
