@@ -9,11 +9,13 @@ use tokio_util::sync::CancellationToken;
 use wharf_oci::{
     copy::{self, Copied, Observer, Step, Target, Way},
     image::Image,
+    layout,
     registry::{Access, Registry, error::RegistryError, host::RegistryHost},
 };
 use wharf_spec::{codes, digest::Digest, event::Event, reference::Reference};
 
 use crate::{
+    build::{Existing, other_image},
     context::{Reporter, cancelled},
     error::{Error, Result},
 };
@@ -24,6 +26,8 @@ pub struct PushContext {
     pub access: Access,
     /// Repositories of the same registry whose layers may be taken over, so that they are not sent again.
     pub mount_from: Vec<String>,
+    /// What happens to another image of that name in the registry.
+    pub existing: Existing,
     pub reporter: Arc<dyn Reporter>,
     /// Set when the user says stop.
     pub cancel: CancellationToken,
@@ -45,22 +49,28 @@ pub struct Pushed {
 /// Pushes an image under a name: what the registry has is not sent, and the tag moves when all is there.
 ///
 /// # Errors
-/// When the registry cannot be reached, refuses, or sends wharf elsewhere; when a file of the image cannot be read.
+/// `IMAGE_EXISTS` as [`PushContext::existing`] says; when the registry cannot be reached, refuses, or sends wharf elsewhere; when a file of the image cannot be read.
 pub async fn push(image: Image, to: &Reference, context: &PushContext) -> Result<Pushed> {
     let target = target(to, context)?;
     let size = image.size();
     let observer = observer(&context.reporter, size);
+    let failed = |error: RegistryError| Error::wrap(format!("could not push `{to}`"), error);
     let pushing = async {
         let host = RegistryHost::of(to);
-        let registry = Registry::connect(host, &target.repository, &context.access).await?;
-        copy::copy(&Arc::new(image), &registry, &target, &observer).await
+        let connecting = Registry::connect(host, &target.repository, &context.access);
+        let registry = connecting.await.map_err(failed)?;
+        if context.existing == Existing::Refuse {
+            let there = registry.resolve(&target.repository, &target.tag).await.map_err(failed)?;
+            if there.is_some_and(|there| there != layout::manifest_digest(&image)) {
+                return Err(other_image(to));
+            }
+        }
+        copy::copy(&Arc::new(image), &registry, &target, &observer).await.map_err(failed)
     };
-    let pushed: Result<Copied, RegistryError> = tokio::select! {
-        pushed = pushing => pushed,
+    let Copied { digest, unchanged, sent } = tokio::select! {
+        pushed = pushing => pushed?,
         () = context.cancel.cancelled() => return Err(cancelled()),
     };
-    let copied = pushed.map_err(|error| Error::wrap(format!("could not push `{to}`"), error))?;
-    let Copied { digest, unchanged, sent } = copied;
     Ok(Pushed { digest, unchanged, sent, size })
 }
 

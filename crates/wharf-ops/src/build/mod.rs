@@ -107,8 +107,8 @@ pub async fn build(
 /// Assembles the image of a native model, without any engine: the same that [`build()`] gives to one.
 ///
 /// # Errors
-/// `NEEDS_ENGINE` for kinds that run Python; else when a file cannot be read.
-pub async fn assemble(helpers: &Helpers, model: &Model) -> Result<Image> {
+/// `NEEDS_ENGINE` for kinds that run Python; else what the recipe asks for in vain, or a file that cannot be read.
+pub async fn assemble(helpers: &Helpers, model: &Model, recipe: &Recipe) -> Result<Image> {
     let name = &model.card.name;
     if !model.card.runtime.is_native() {
         let action = format!("`{name}` runs Python: its requirements are installed in a container");
@@ -116,8 +116,8 @@ pub async fn assemble(helpers: &Helpers, model: &Model) -> Result<Image> {
             "build it with an engine, and push it with the engine's own command: `docker push IMAGE`",
         ));
     }
-    let recipe = Recipe::with_base(None);
-    let inputs = Inputs::gather(helpers, model, &recipe).await?;
+    recipe.check(model.card.runtime, &[])?;
+    let inputs = Inputs::gather(helpers, model, recipe).await?;
     native::assemble(&inputs).await
 }
 
@@ -233,14 +233,15 @@ async fn find(
     let is_same = |facts: &ImageFacts| facts.labels.get(KEY_LABEL) == Some(&key.to_string());
     match (found, existing) {
         (Some(facts), _) if is_same(&facts) => Ok(Some(facts)),
-        (Some(_), Existing::Refuse) => {
-            let action = format!("there is another image `{reference}` already");
-            Err(Error::new(codes::IMAGE_EXISTS, action).hint(
-                "give it another tag, or replace it with `--force` (`force_overwrite: true`)",
-            ))
-        }
+        (Some(_), Existing::Refuse) => Err(other_image(reference)),
         (_, _) => Ok(None),
     }
+}
+
+/// Returns the error of a name that another image has.
+pub(crate) fn other_image(reference: &Reference) -> Error {
+    Error::new(codes::IMAGE_EXISTS, format!("there is another image `{reference}` already"))
+        .hint("give it another tag, or replace it with `--force` (`force_overwrite: true`)")
 }
 
 fn default_reference(card: &ModelCard, key: &Digest) -> Result<Reference> {

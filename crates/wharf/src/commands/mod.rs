@@ -24,6 +24,8 @@ pub(crate) mod logout;
 
 pub(crate) mod registry;
 
+pub(crate) mod path;
+
 pub(crate) mod explain;
 
 use std::{path::Path, sync::Arc};

@@ -1,19 +1,21 @@
 //! `wharf push`: a model's image into a registry, without an engine.
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{path::PathBuf, time::Instant};
 
 use clap::Args;
 use serde::Serialize;
 use wharf_ops::{
-    build,
-    context::Reporter as _,
+    build::{self, Existing, recipe::Recipe},
     error::{Error, Result},
-    push::{self, PushContext, Pushed},
+    push::Pushed,
 };
 use wharf_spec::{codes, quantity::ByteSize, reference::Reference};
 
-use super::{Session, model_events, registry::RegistryArgs};
-use crate::output::report::{Lines, seconds};
+use super::{
+    Session, model_events,
+    registry::{self, RegistryArgs, Sending},
+};
+use crate::output::report::seconds;
 
 /// Assemble a model's image and push it to a registry, without an engine; what is there is not sent
 #[derive(Debug, Args)]
@@ -49,28 +51,24 @@ pub(crate) async fn run(session: &mut Session<'_>, args: PushArgs) -> Result<u8>
     let to: Reference = args.to.parse()?;
     refuse_image(session, &args)?;
     let model = session.recognise(&args.target).await?;
-    let quiet = session.config.quiet || session.config.json;
-    let lines = Arc::new(Lines::new(session.console.clone(), session.config.verbose, quiet));
+    let reporter = session.reporter();
     for event in model_events(&model) {
-        lines.report(event);
+        reporter.report(event);
     }
-    let context = PushContext {
+    let sending = Sending {
         access: args.registry.access(session)?,
         mount_from: args.mount_from,
-        reporter: lines.clone(),
-        cancel: session.cancel.clone(),
+        existing: Existing::Replace,
     };
-    let image = build::assemble(&session.config.helpers, &model).await?;
-    let pushed = push::push(image, &to, &context).await;
-    lines.stop_spinner();
-    let pushed = pushed?;
+    let image = build::assemble(&session.config.helpers, &model, &Recipe::default()).await?;
+    let pushed = registry::send(session, image, &to, sending).await?;
     let took = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     if session.config.json {
         let model_hash = model.card.hash().to_string();
         session.console.json(&document(&to, &pushed, &model_hash, took));
         return Ok(0);
     }
-    if !quiet {
+    if !session.config.quiet {
         session.console.err(&summary(&pushed, took));
     }
     session.console.out(&format!("{to}@{}", pushed.digest));

@@ -1,13 +1,21 @@
 //! The flags of all commands that talk to a registry.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
-use wharf_oci::registry::{Access, CHUNK, PlainHttp, error::RegistryError, host::RegistryHost};
-use wharf_ops::error::{Error, Result};
-use wharf_spec::{codes, error::Explain as _};
+use wharf_oci::{
+    image::Image,
+    registry::{Access, CHUNK, PlainHttp, error::RegistryError, host::RegistryHost},
+};
+use wharf_ops::{
+    build::Existing,
+    error::{Error, Result},
+    push::{self, PushContext, Pushed},
+};
+use wharf_spec::{codes, error::Explain as _, reference::Reference};
 
 use super::Session;
+use crate::output::report::Lines;
 
 /// How a registry is talked to.
 #[derive(Debug, Args)]
@@ -36,6 +44,42 @@ impl RegistryArgs {
             chunk: CHUNK,
         })
     }
+
+    /// Returns a flag that was given, for commands that need none.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        let Self { plain_http, ca, token_host } = self;
+        let flags = [
+            ("--plain-http", *plain_http),
+            ("--ca", ca.is_some()),
+            ("--token-host", !token_host.is_empty()),
+        ];
+        flags.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag)
+    }
+}
+
+/// How an image is pushed.
+pub(crate) struct Sending {
+    pub(crate) access: Access,
+    pub(crate) mount_from: Vec<String>,
+    pub(crate) existing: Existing,
+}
+
+/// Pushes an image, and shows on stderr how far it is.
+pub(crate) async fn send(
+    session: &Session<'_>,
+    image: Image,
+    to: &Reference,
+    sending: Sending,
+) -> Result<Pushed> {
+    let quiet = session.config.quiet || session.config.json;
+    let lines = Arc::new(Lines::new(session.console.clone(), session.config.verbose, quiet));
+    let Sending { access, mount_from, existing } = sending;
+    let reporter = lines.clone();
+    let cancel = session.cancel.clone();
+    let context = PushContext { access, mount_from, existing, reporter, cancel };
+    let pushed = push::push(image, to, &context).await;
+    lines.stop_spinner();
+    pushed
 }
 
 /// Parses the host of a registry.

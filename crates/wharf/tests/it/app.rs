@@ -20,10 +20,8 @@ use wharf_ops::{
 use wharf_spec::{event::Event, workload::CapabilitySet};
 use wharf_testkit::http;
 
-use crate::{
-    stories::port,
-    support::{Outcome, User, image, on_engine},
-};
+use crate::hermetic::image;
+use crate::support::{Outcome, User, on_engine, port};
 
 /// Answers every request with 404, as an app without a page at `/`; returns the option that publishes it.
 fn app_that_answers() -> String {
@@ -127,6 +125,58 @@ async fn of_a_dockerfile_and_a_model_none_is_guessed() {
     assert_eq!(user.run(&args).await.expect(0).json()["source"], "app");
     let model = user.run(&["up", "iris/iris.json", "--json"]).await.expect(0).json();
     assert_eq!(model["source"], "model");
+}
+
+#[tokio::test]
+async fn a_build_makes_the_image_that_up_runs() {
+    let (user, fake) = User::of_fake();
+    folder(&user, "app", &[("Dockerfile", "FROM x"), ("prod/Dockerfile", "FROM y")]);
+    let built = user.run(&["build", "app", "--json"]).await.expect(0).json();
+    assert_eq!((&built["name"], &built["results"][0]["to"]), (&"app".into(), &"engine".into()));
+    assert_eq!(built.get("model_hash"), None);
+    let up = user.run(&["up", "app", &app_that_answers(), "--json"]).await.expect(0).json();
+    assert_eq!(up["image"], built["results"][0]["references"][0]);
+    assert_eq!(up["image_reused"], true);
+    let args = ["build", "app", "--dockerfile", "prod/Dockerfile", "-t", "team/app:1"];
+    user.run(&args).await.expect(0);
+    assert_eq!(fake.images_made()[1..], ["team/app:1"]);
+    assert!(user.run(&args).await.expect(0).out.contains("nothing to build"));
+}
+
+#[tokio::test]
+async fn a_build_guesses_no_more_than_up_does() {
+    let (user, fake) = User::of_fake();
+    fs::write(user.example("iris").join("Dockerfile"), "FROM x").unwrap();
+    fs::write(user.home.path().join("iris/wharf.yaml"), "# nothing").unwrap();
+    let outcome = user.run(&["build", "iris"]).await.expect(2);
+    told(&outcome, "W0101", "`wharf build iris --dockerfile Dockerfile`");
+    told(&outcome, "W0101", "`wharf build iris/iris.json`");
+    assert!(fake.images_made().is_empty());
+    user.run(&["build", "iris", "--dockerfile", "Dockerfile"]).await.expect(0);
+    user.run(&["build", "iris/iris.json"]).await.expect(0);
+}
+
+#[tokio::test]
+async fn what_a_dockerfile_cannot_honour_is_refused_by_name() {
+    let (user, fake) = User::of_fake();
+    folder(&user, "app", &[("Dockerfile", "FROM x")]);
+    let refused: [&[&str]; 8] = [
+        &["--to", "oci-dir:x"],
+        &["--base", "x"],
+        &["--platform", "linux/arm64"],
+        &["--file", "x"],
+        &["--set", "args.base_image=x"],
+        &["--dry-run"],
+        &["--tag", "a", "--tag", "b"],
+        &["--plain-http"],
+    ];
+    for args in refused {
+        let outcome = user.run(&[&["build", "app"], args].concat()).await.expect(2);
+        told(&outcome, "W0208", &format!("`{}` cannot be honoured", args[0]));
+    }
+    let outcome = user.run(&["build", "app", "-t", "r:1/app", "--push"]).await.expect(2);
+    told(&outcome, "W0319", "`docker push IMAGE`");
+    assert!(fake.images_made().is_empty());
 }
 
 #[tokio::test]

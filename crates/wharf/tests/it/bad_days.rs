@@ -1,25 +1,10 @@
 //! Bad days on the real engine: each ends in a clear error, its exit code, and nothing left behind.
 
-use std::{
-    fs,
-    net::TcpListener,
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::{fs, net::TcpListener, process::Command, time::Duration};
 
 use wharf_testkit::http;
 
-use crate::{
-    stories::port,
-    support::{User, on_engine},
-};
-
-async fn nothing_is_left(user: &User) {
-    let engine = user.engine.as_ref().unwrap();
-    let project = user.project.parse().unwrap();
-    let left = engine.list(Some(&project)).await.unwrap();
-    assert!(left.is_empty(), "{left:?}");
-}
+use crate::support::{nothing_is_left, on_engine, port, up_and_kill};
 
 #[tokio::test]
 #[ignore = "needs engine"]
@@ -106,19 +91,8 @@ async fn a_changed_model_is_replaced_on_the_same_port() {
 async fn a_killed_up_is_taken_up_by_the_next_one() {
     on_engine("killed", async |user| {
         user.example("iris");
-        let helpers = user.helpers.clone();
         for delay in [20, 60, 120, 200, 350, 500] {
-            let mut up = Command::new(helpers.join("wharf"))
-                .args(["up", "iris", "-P", &user.project])
-                .current_dir(user.home.path())
-                .env("HOME", user.home.path())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            tokio::time::sleep(Duration::from_millis(delay)).await;
-            up.kill().unwrap();
-            up.wait().unwrap();
+            up_and_kill(&user, Duration::from_millis(delay)).await;
             if delay % 40 == 0 {
                 user.run(&["down", "iris"]).await.expect(0);
                 nothing_is_left(&user).await;
@@ -146,7 +120,7 @@ async fn a_full_disk_is_told_and_leaves_no_half_of_a_file() {
             user.run(&["up", "disk/iris"]).await
         }
         .await;
-        let left = crate::support::files(&disk.join("iris"));
+        let left = crate::hermetic::files(&disk.join("iris"));
         assert!(Command::new("umount").arg(&disk).status().unwrap().success());
         let outcome = outcome.expect(6);
         assert!(outcome.err.contains("error[W0801]"), "{}", outcome.err);

@@ -4,7 +4,8 @@ use std::{fs, path::Path};
 
 use wharf_spec::object::read_builder;
 
-use crate::support::{Outcome, User, files, image};
+use crate::hermetic::{files, image};
+use crate::support::{Outcome, User};
 
 const ALL_OUTPUTS: [&str; 10] = [
     "--to",
@@ -175,8 +176,7 @@ async fn what_wharf_did_not_write_is_kept_unless_forced() {
 
 #[tokio::test]
 async fn what_cannot_be_honoured_is_refused_before_anything_is_made() {
-    let refused: [(&str, &[&str], &str); 8] = [
-        ("type: docker\nimage: 'reg:5000/iris:1'\n", &[], "`push` cannot be honoured"),
+    let refused: [(&str, &[&str], &str); 7] = [
         ("type: docker\nimage: x\nserver: {port: 9000}\n", &[], "`server.port` cannot be honoured"),
         ("type: docker\nimage: x\nargs: {templates_dir: [t]}\n", &[], "`templates_dir` cannot be"),
         ("type: docker\nimage: x\nargs: {run_cmd: null}\n", &[], "`run_cmd` cannot be honoured"),
@@ -207,6 +207,30 @@ async fn archives_of_python_kinds_are_refused_by_name() {
 }
 
 #[tokio::test]
+async fn python_kinds_are_not_pushed() {
+    let (user, fake) = user_with("type: docker\nimage: 'reg:5000/x:1'\n");
+    user.example("callable");
+    let outcome = user.run(&["build", "callable", "-t", "reg:5000/x:1", "--push"]).await.expect(2);
+    told(&outcome, "W0319", "`docker push IMAGE`");
+    let outcome = user.run(&["build", "callable", "-f", "b.mlem"]).await.expect(2);
+    told(&outcome, "W0319", "`--set push=false`");
+    assert!(fake.images_made().is_empty(), "nothing is made before");
+}
+
+#[tokio::test]
+async fn a_declaration_of_a_local_image_pushes_nothing() {
+    for declaration in [
+        "type: docker\nimage: ml/iris:1\npush: true\n",
+        "type: docker\nimage: 'r:1/iris'\npush: false\n",
+    ] {
+        let (user, fake) = user_with(declaration);
+        let built = user.run(&["build", "iris", "-f", "b.mlem", "--json"]).await.expect(0).json();
+        assert_eq!(built["results"].as_array().unwrap().len(), 1, "{built}");
+        assert_eq!(fake.images_made().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_variable_without_a_value_leaves_nothing_behind() {
     let (user, _) =
         user_with("type: docker_dir\ntarget: out\nargs: {set_env: [NO_SUCH_VARIABLE]}\n");
@@ -218,7 +242,11 @@ async fn a_variable_without_a_value_leaves_nothing_behind() {
 #[tokio::test]
 async fn flags_and_declarations_that_contradict_each_other() {
     let (user, _) = user_with("type: docker\nimage: x\n");
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 11] = [
+        (&["--push"], "the image has no name to push to"),
+        (&["--push", "-t", "r:1/iris", "-t", "iris"], "`iris:latest` names no registry"),
+        (&["--push", "-f", "b.mlem", "--set", "push=false"], "and --push say the same"),
+        (&["-t", "r:1/iris", "--plain-http"], "--plain-http is for a push"),
         (&["--base", "x", "--set", "args={}"], "and --base say the same"),
         (
             &["--platform", "linux/amd64", "--set", "args.platform=linux/arm64"],

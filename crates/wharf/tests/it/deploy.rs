@@ -5,7 +5,8 @@ use std::fs;
 use tokio_util::sync::CancellationToken;
 use wharf_spec::workload::{CapabilitySet, HostPort};
 
-use crate::support::{User, files};
+use crate::hermetic::files;
+use crate::support::User;
 
 #[tokio::test]
 async fn the_same_again_changes_nothing() {

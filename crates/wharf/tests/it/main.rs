@@ -4,6 +4,8 @@
 
 mod support;
 
+mod hermetic;
+
 mod stub;
 
 mod cli;

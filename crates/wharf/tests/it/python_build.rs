@@ -4,7 +4,8 @@ use std::fs;
 
 use wharf_spec::workload::{Command, WorkloadKind};
 
-use crate::support::{User, image};
+use crate::hermetic::image;
+use crate::support::User;
 
 fn user_with_base() -> (User, std::sync::Arc<wharf_engine::fake::Fake>) {
     let (user, fake) = User::of_fake();

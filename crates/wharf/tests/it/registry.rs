@@ -203,6 +203,53 @@ async fn the_same_again_sends_nothing() {
 
 #[tokio::test]
 #[ignore = "needs registry"]
+async fn a_build_pushes_the_same_image_without_an_engine() {
+    let (lab, user) = (Lab::start("", ""), user());
+    let names = [lab.name("iris:1"), lab.name("iris:2")];
+    let args = ["build", "iris", "-t", &names[0], "-t", &names[1], "--push", "--json"];
+    let built = user.run(&args).await.expect(0).json();
+    let pushed = user.run(&["push", "iris", "--to", &names[0], "--json"]).await.expect(0).json();
+    assert_eq!(pushed["changed"], false, "{pushed}");
+    let results = built["results"].as_array().unwrap();
+    assert_eq!(results.len(), 2, "no engine is asked: {built}");
+    for (result, name) in results.iter().zip(&names) {
+        assert_eq!(
+            (&result["to"], &result["references"][0]),
+            (&"registry".into(), &name[..].into())
+        );
+        assert_eq!((&result["digest"], &result["reused"]), (&pushed["digest"], &false.into()));
+    }
+    let again = user.run(&["build", "iris", "-t", &names[1], "--push"]).await.expect(0);
+    assert!(again.out.contains("nothing to send"), "{}", again.out);
+}
+
+#[tokio::test]
+#[ignore = "needs registry"]
+async fn a_declaration_pushes_to_its_registry() {
+    let (lab, (user, fake)) = (Lab::start("", ""), User::of_fake());
+    user.example("iris");
+    let name = lab.name("ml/iris:1");
+    let declaration = format!("type: docker\nimage: '{name}'\n");
+    fs::write(user.home.path().join("b.mlem"), declaration).unwrap();
+    let build =
+        async |more: &[&str]| user.run(&[&["build", "iris", "-f", "b.mlem"], more].concat()).await;
+    build(&["--dry-run"]).await.expect(0);
+    build(&["--set", "push=false"]).await.expect(0);
+    let first = build(&["--json"]).await.expect(0).json();
+    let to: Vec<_> = first["results"].as_array().unwrap().iter().map(|it| &it["to"]).collect();
+    assert_eq!(to, ["engine", "registry"]);
+    assert_eq!(first["results"][1]["reused"], false, "neither of the others pushed");
+    assert_eq!(fake.images_made(), std::slice::from_ref(&name));
+    let other = ["--set", "args.set_env.0=A=1", "--to", "oci-dir:out", "--push"];
+    let refused = build(&other).await.expect(5);
+    assert!(refused.err.contains("error[W0414]") && refused.err.contains(&name), "{}", refused.err);
+    let forced = build(&[&other[..], &["--force", "--json"]].concat()).await.expect(0).json();
+    assert_eq!(forced["results"][0]["digest"], forced["results"][1]["digest"]);
+    assert_ne!(forced["results"][1]["digest"], first["results"][1]["digest"]);
+}
+
+#[tokio::test]
+#[ignore = "needs registry"]
 async fn a_registry_with_a_password_lets_in_who_logged_in() {
     let (lab, user) = (Lab::with_password(), user());
     let name = lab.name("iris:1");

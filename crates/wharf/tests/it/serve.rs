@@ -9,7 +9,8 @@ use std::{
 
 use wharf_testkit::http;
 
-use crate::support::{examples, files};
+use crate::hermetic::files;
+use crate::support::examples;
 
 fn start(example: &str, temporary: &Path) -> (Child, u16) {
     let mut process = Command::new(env!("CARGO_BIN_EXE_wharf"))

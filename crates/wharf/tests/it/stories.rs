@@ -4,7 +4,7 @@
 use serde_json::Value;
 use wharf_testkit::http;
 
-use crate::support::{User, examples, on_engine};
+use crate::support::{User, examples, on_engine, port};
 
 /// How far a number may be from the original's, relative to max(1, |original|).
 #[derive(Clone, Copy)]
@@ -24,11 +24,6 @@ async fn story(name: &'static str, tolerance: Tolerance) {
         down_leaves_nothing(&user, name).await;
     })
     .await;
-}
-
-pub(crate) fn port(up: &Value) -> u16 {
-    let url = up["url"].as_str().unwrap().trim_end_matches('/');
-    url.rsplit_once(':').unwrap().1.parse().unwrap()
 }
 
 pub(crate) fn compare(name: &str, port: u16, tolerance: Tolerance) {

@@ -1,10 +1,10 @@
 //! A command line with a home of its own.
 
 use std::{
-    collections::BTreeMap,
     ffi::OsString,
     io::Write,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -13,9 +13,8 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use wharf::{Environment, Invocation, Terminal};
 use wharf_engine::{
-    Engine, ImageFacts,
+    Engine,
     connect::{ConnectSettings, EngineChoice, connect},
-    fake::Fake,
 };
 
 /// What a command left.
@@ -51,19 +50,6 @@ pub(crate) struct User {
 }
 
 impl User {
-    /// A user of an engine in memory, with programs that only look like the server.
-    pub(crate) fn of_fake() -> (Self, Arc<Fake>) {
-        let fake = Arc::new(Fake::default());
-        fake.exec_answers(0, "");
-        let user = Self::with_engine(Some(fake.clone()));
-        let helpers = user.home.path().join("programs");
-        std::fs::create_dir(&helpers).unwrap();
-        for program in ["wharf-serve", "wharf-serve-onnx"] {
-            std::fs::write(helpers.join(program), "a program").unwrap();
-        }
-        (Self { helpers, ..user }, fake)
-    }
-
     /// A user of the real engine of this machine, in a project of its own.
     pub(crate) async fn of_engine(name: &str) -> Self {
         let settings = ConnectSettings {
@@ -204,31 +190,30 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Everything in a folder, for tests that nothing was left behind.
-pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path.clone());
-            }
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
+/// The port under which `wharf up --json` says that a service is.
+pub(crate) fn port(up: &serde_json::Value) -> u16 {
+    let url = up["url"].as_str().unwrap().trim_end_matches('/');
+    url.rsplit_once(':').unwrap().1.parse().unwrap()
 }
 
-/// The facts of an image that a test puts into the engine in memory.
-pub(crate) fn image(id: &str) -> ImageFacts {
-    ImageFacts {
-        id: id.to_owned(),
-        size: 1,
-        labels: BTreeMap::new(),
-        env: Vec::new(),
-        exposed_ports: Vec::new(),
-        created: None,
-    }
+/// Fails when something of the user's project is on the engine.
+pub(crate) async fn nothing_is_left(user: &User) {
+    let engine = user.engine.as_ref().unwrap();
+    let left = engine.list(Some(&user.project.parse().unwrap())).await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// Starts `wharf up iris` as a process of its own, and kills it after a while.
+pub(crate) async fn up_and_kill(user: &User, after: Duration) {
+    let mut up = Command::new(user.helpers.join("wharf"))
+        .args(["up", "iris", "-P", &user.project])
+        .current_dir(user.home.path())
+        .env("HOME", user.home.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    tokio::time::sleep(after).await;
+    up.kill().unwrap();
+    up.wait().unwrap();
 }

@@ -5,22 +5,12 @@
 #[path = "../it/support.rs"]
 mod support;
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
 use serde_json::Value;
 use wharf_testkit::http;
 
-use crate::support::{User, copy, on_engine};
-
-fn port(up: &Value) -> u16 {
-    let url = up["url"].as_str().unwrap().trim_end_matches('/');
-    url.rsplit_once(':').unwrap().1.parse().unwrap()
-}
+use crate::support::{copy, nothing_is_left, on_engine, port, up_and_kill};
 
 /// Numbers of an answer in float32, the width of the model.
 fn in_f32(answer: &Value) -> Vec<f32> {
@@ -65,17 +55,7 @@ async fn a_hundred_kills_leave_nothing() {
             // Every other time there is something to replace.
             let name = format!("class-{}", kill / 2);
             fs::write(folder.join("wharf.yaml"), declaration.replace("setosa", &name)).unwrap();
-            let mut up = Command::new(user.helpers.join("wharf"))
-                .args(["up", "iris", "-P", &user.project])
-                .current_dir(user.home.path())
-                .env("HOME", user.home.path())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            tokio::time::sleep(Duration::from_millis(kill * 37 % 900)).await;
-            up.kill().unwrap();
-            up.wait().unwrap();
+            up_and_kill(&user, Duration::from_millis(kill * 37 % 900)).await;
         }
         user.run(&["up", "iris"]).await.expect(0);
         let listed = user.run(&["ps", "-a", "--json"]).await.expect(0).json();
@@ -108,10 +88,4 @@ async fn twenty_redeploys_keep_port_and_name() {
         nothing_is_left(&user).await;
     })
     .await;
-}
-
-async fn nothing_is_left(user: &User) {
-    let engine = user.engine.as_ref().unwrap();
-    let left = engine.list(Some(&user.project.parse().unwrap())).await.unwrap();
-    assert!(left.is_empty(), "{left:?}");
 }

@@ -1,43 +1,61 @@
-//! `wharf build`: a model becomes an image, an archive of one, or a folder for `docker build`.
+//! `wharf build`: a model becomes an image, an archive of one, or a folder for `docker build`; an app becomes an image.
+
+mod app;
+
+mod document;
 
 mod wish;
 
 use std::{path::PathBuf, time::Instant};
 
 use clap::Args;
-use serde::Serialize;
 use wharf_model::recognise::Model;
+use wharf_oci::{image::Image, registry::Access};
 use wharf_ops::{
     build::{
+        self,
         make::{self, Made, PlannedPart, Workshop},
         output::Output,
     },
     error::Result,
 };
-use wharf_spec::quantity::ByteSize;
+use wharf_spec::{codes, error::Explain as _, quantity::ByteSize};
 
-use super::{Session, model_events};
+use super::{
+    Session, model_events,
+    path::{Asked, Found},
+    registry::{self, RegistryArgs, Sending},
+};
 use crate::output::{
     report::seconds,
     style::Paint,
     table::{Align, Table},
 };
+use document::{BuildDocument, ResultDocument};
 use wish::Wish;
 
-/// Make an image of a model, an archive of one, or a folder for `docker build`; the same again builds nothing
+/// Make an image of a model or an app, an archive of one, or a folder for `docker build`; the same again builds nothing
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  wharf build examples/iris -t ml/iris:1\n  \
                         wharf build examples/iris --to oci-archive:iris.tar --to context:iris-context\n  \
+                        wharf build examples/iris -t localhost:5000/iris:1 --push\n  \
+                        wharf build examples/own-dockerfile -t own:1\n  \
                         wharf build model.ubj -f builder.mlem --set args.platform=linux/amd64 --dry-run")]
 pub(crate) struct BuildArgs {
-    /// A model's file, or a folder with one
+    /// A model's file or a folder with one, or a folder with a `Dockerfile`
     target: PathBuf,
-    /// A name of the image; may be given more than once [default: wharf/MODEL:KEY]
+    /// A name of the image; may be given more than once for a model [default: wharf/MODEL:KEY]
     #[arg(short, long, value_name = "REF")]
     tag: Vec<String>,
-    /// `engine`, `context:PATH`, `docker-archive:PATH`, `oci-dir:PATH` or `oci-archive:PATH`; may be given more than once [default: engine]
+    /// The Dockerfile of a folder, by its place in it or from here [default: Dockerfile]
+    #[arg(long, value_name = "FILE")]
+    dockerfile: Option<PathBuf>,
+    /// `engine`, `context:PATH`, `docker-archive:PATH`, `oci-dir:PATH` or `oci-archive:PATH`; may be given more than once [default: engine; none with `--push`]
     #[arg(long, value_name = "OUT")]
     to: Vec<String>,
+    /// Push the image to the registries of its names; no engine is needed
+    #[arg(long)]
+    push: bool,
     /// The base image of models that run Python [default: python:VERSION-slim]
     #[arg(long, value_name = "IMAGE")]
     base: Option<String>,
@@ -56,73 +74,101 @@ pub(crate) struct BuildArgs {
     /// Change a value of the declaration: `args.run_cmd=null`, `image.tag=2`
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
-#[derive(Serialize)]
-struct BuildDocument<'a> {
-    schema: &'static str,
-    name: &'a str,
-    model_hash: String,
-    dry_run: bool,
-    /// Of a dry run.
-    parts: Vec<PartDocument<'a>>,
-    results: Vec<ResultDocument<'a>>,
-    duration_ms: u64,
-}
-
-#[derive(Serialize)]
-struct PartDocument<'a> {
-    title: &'a str,
-    key: String,
-    size: Option<u64>,
-    unchanged: Option<bool>,
-}
-
-#[derive(Serialize)]
-struct ResultDocument<'a> {
-    to: &'static str,
-    path: Option<String>,
-    references: Vec<String>,
-    /// What the image is called by where it went: the engine's id, or the digest of its config or manifest.
-    digest: Option<&'a str>,
-    size: u64,
-    reused: bool,
+/// What was planned or made.
+struct Work {
+    name: String,
+    model_hash: Option<String>,
+    parts: Vec<PlannedPart>,
+    results: Vec<ResultDocument>,
 }
 
 pub(crate) async fn run(session: &mut Session<'_>, args: BuildArgs) -> Result<u8> {
     let start = Instant::now();
-    let model = session.recognise(&args.target).await?;
-    let wish = Wish::read(&args, session, &model)?;
-    let reporter = session.reporter();
-    for event in model_events(&model) {
-        reporter.report(event);
-    }
-    let (parts, results) = work(session, &args, &model, wish).await?;
+    let dockerfile = args.dockerfile.as_deref();
+    let asked = Asked { command: "build", target: &args.target, dockerfile };
+    let work = match asked.find(session).await? {
+        Found::Model(model) => of_model(session, &args, &model).await?,
+        Found::App(found) => app::build(session, &args, found).await?,
+    };
     let took = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     if session.config.json {
-        session.console.json(&BuildDocument {
-            schema: "wharf.build/v1",
-            name: model.card.name.as_str(),
-            model_hash: model.card.hash().to_string(),
-            dry_run: args.dry_run,
-            parts: parts.iter().map(part_document).collect(),
-            results: results.iter().map(result_document).collect(),
-            duration_ms: took,
-        });
+        session.console.json(&BuildDocument::of(&work, args.dry_run, took));
     } else if args.dry_run {
-        table(&parts).lines().iter().for_each(|line| session.console.out(line));
+        table(&work.parts).lines().iter().for_each(|line| session.console.out(line));
     } else {
-        results.iter().for_each(|made| print(session, made, took));
+        work.results.iter().for_each(|result| print(session, result, took));
     }
     Ok(0)
 }
 
+async fn of_model(session: &Session<'_>, args: &BuildArgs, model: &Model) -> Result<Work> {
+    let wish = Wish::read(args, session, model)?;
+    let reporter = session.reporter();
+    for event in model_events(model) {
+        reporter.report(event);
+    }
+    let pushing = Pushing::prepare(session, args, model, &wish).await?;
+    let (parts, made) = make(session, args, model, &wish).await?;
+    let mut results: Vec<_> = made.iter().map(ResultDocument::of).collect();
+    if let Some(pushing) = pushing.filter(|_| !args.dry_run) {
+        results.extend(pushing.run(session, &wish).await?);
+    }
+    let (name, model_hash) = (model.card.name.to_string(), Some(model.card.hash().to_string()));
+    Ok(Work { name, model_hash, parts, results })
+}
+
+/// What is needed for a push, known before anything is made: not every model has an image without an engine.
+struct Pushing {
+    image: Image,
+    access: Access,
+}
+
+impl Pushing {
+    async fn prepare(
+        session: &Session<'_>,
+        args: &BuildArgs,
+        model: &Model,
+        wish: &Wish,
+    ) -> Result<Option<Self>> {
+        if wish.pushes.is_empty() {
+            return Ok(None);
+        }
+        let access = args.registry.access(session)?;
+        let image = build::assemble(&session.config.helpers, model, &wish.request.recipe).await;
+        match image {
+            Err(error) if !args.push && error.code() == codes::NEEDS_ENGINE => {
+                Err(error.hint("the declaration pushes: build it without by `--set push=false`"))
+            }
+            image => Ok(Some(Self { image: image?, access })),
+        }
+    }
+
+    /// Pushes the image under each name.
+    async fn run(self, session: &Session<'_>, wish: &Wish) -> Result<Vec<ResultDocument>> {
+        let mut results = Vec::with_capacity(wish.pushes.len());
+        for to in &wish.pushes {
+            let sending = Sending {
+                access: self.access.clone(),
+                mount_from: Vec::new(),
+                existing: wish.request.existing,
+            };
+            let pushed = registry::send(session, self.image.clone(), to, sending).await?;
+            results.push(ResultDocument::pushed(to, &pushed));
+        }
+        Ok(results)
+    }
+}
+
 /// Plans or makes what is wished.
-async fn work(
+async fn make(
     session: &Session<'_>,
     args: &BuildArgs,
     model: &Model,
-    wish: Wish,
+    wish: &Wish,
 ) -> Result<(Vec<PlannedPart>, Vec<Made>)> {
     let install =
         if model.card.runtime.is_native() { None } else { Some(session.config.install()?) };
@@ -130,7 +176,7 @@ async fn work(
     let needs_engine = wish.request.outputs.contains(&Output::Engine);
     let mut context = None;
     if needs_engine {
-        let mut found = session.context_at(wish.engine).await?;
+        let mut found = session.context_at(wish.engine.clone()).await?;
         found.install = install.unwrap_or_default();
         context = Some(found);
     }
@@ -151,36 +197,6 @@ async fn work(
         return Ok((make::plan(&workshop, model, &wish.request).await?, Vec::new()));
     }
     Ok((Vec::new(), make::make(&workshop, model, &wish.request).await?))
-}
-
-fn part_document(planned: &PlannedPart) -> PartDocument<'_> {
-    PartDocument {
-        title: &planned.part.title,
-        key: planned.part.key.to_string(),
-        size: planned.part.size,
-        unchanged: planned.is_unchanged,
-    }
-}
-
-fn result_document(made: &Made) -> ResultDocument<'_> {
-    match made {
-        Made::Image(built) => ResultDocument {
-            to: Output::Engine.form(),
-            path: None,
-            references: vec![built.reference.to_string()],
-            digest: Some(&built.facts.id),
-            size: built.facts.size,
-            reused: built.reused,
-        },
-        Made::Target { output, references, digest, size } => ResultDocument {
-            to: output.form(),
-            path: output.path().map(|path| path.display().to_string()),
-            references: references.iter().map(ToString::to_string).collect(),
-            digest: digest.as_deref(),
-            size: *size,
-            reused: false,
-        },
-    }
 }
 
 fn table(parts: &[PlannedPart]) -> Table {
@@ -207,21 +223,23 @@ fn table(parts: &[PlannedPart]) -> Table {
     table
 }
 
-fn print(session: &Session<'_>, made: &Made, took: u64) {
+fn print(session: &Session<'_>, result: &ResultDocument, took: u64) {
     let console = &session.console;
-    let document = result_document(made);
-    let what = document.path.unwrap_or_else(|| document.references.join(" "));
+    let what = result.path.clone().unwrap_or_else(|| result.references.join(" "));
     let what = crate::output::text::line(&what);
     if session.config.quiet {
         console.out(&what);
         return;
     }
-    let how = if document.reused { "nothing to build".to_owned() } else { seconds(took) };
+    let how = match result {
+        ResultDocument { reused: false, .. } => seconds(took),
+        ResultDocument { to: "registry", .. } => "nothing to send".to_owned(),
+        _ => "nothing to build".to_owned(),
+    };
     let mark = console.style.on_out(Paint::Good, "✓");
     let shown = console.style.on_out(Paint::Strong, &what);
-    let digest =
-        document.digest.map(|digest| digest.get(..19).unwrap_or(digest)).unwrap_or_default();
-    let line =
-        format!("{mark} {}  {shown}  {}  {digest}  {how}", document.to, ByteSize(document.size));
+    let digest = result.digest.as_deref().unwrap_or_default();
+    let digest = digest.get(..19).unwrap_or(digest);
+    let line = format!("{mark} {}  {shown}  {}  {digest}  {how}", result.to, ByteSize(result.size));
     console.out(&line.replace("    ", "  "));
 }

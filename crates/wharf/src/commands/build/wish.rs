@@ -37,6 +37,8 @@ use crate::commands::Session;
 /// What to make, and the engine's address where the declaration has one.
 pub(super) struct Wish {
     pub(super) request: MakeRequest,
+    /// The names to push the image to.
+    pub(super) pushes: Vec<Reference>,
     pub(super) engine: Option<String>,
 }
 
@@ -57,8 +59,10 @@ struct Declared {
     output: Option<Output>,
     /// `force_overwrite`, of declarations of images.
     overwrites: Option<bool>,
-    /// Whether the image is to be sent somewhere.
+    /// Whether the image is pushed to the registry of its name.
     pushes: bool,
+    /// Whether its name is that of a registry; a name without a host may mean Docker's own.
+    has_registry: bool,
     engine: Option<String>,
 }
 
@@ -74,15 +78,16 @@ impl Wish {
             }
         };
         let outputs = outputs(args, &declared, &config.folder)?;
-        declared.refuse(&outputs)?;
+        declared.refuse()?;
         if let Some(program) = &mut declared.args.mlem_whl {
             *program = config.folder.join(&*program).display().to_string();
         }
         let references = if args.tag.is_empty() {
-            declared.reference.into_iter().collect()
+            declared.reference.iter().cloned().collect()
         } else {
-            args.tag.iter().map(|text| tag(text)).collect::<Result<_>>()?
+            args.tag.iter().map(|text| tag(text)).collect::<Result<Vec<_>>>()?
         };
+        let pushes = pushes(args, &declared, &outputs, &references)?;
         let is_refused = declared.overwrites == Some(false) && !args.force;
         let request = MakeRequest {
             outputs,
@@ -91,7 +96,7 @@ impl Wish {
             existing: if is_refused { Existing::Refuse } else { Existing::Replace },
             taken: if args.force { replaceable(&config.folder, model) } else { Taken::Refuse },
         };
-        Ok(Self { request, engine: declared.engine })
+        Ok(Self { request, pushes, engine: declared.engine })
     }
 }
 
@@ -128,7 +133,8 @@ impl Declared {
             reference: Some(reference),
             output: Some(Output::Engine),
             overwrites: Some(builder.force_overwrite),
-            pushes: builder.push && !matches!(builder.registry(), Registry::Local(_)),
+            pushes: builder.push,
+            has_registry: !matches!(builder.registry(), Registry::Local(_)),
             engine: daemon.map(|daemon| daemon.host).filter(|host| !host.is_empty()),
             server: builder.server,
             args: builder.args,
@@ -136,7 +142,7 @@ impl Declared {
     }
 
     /// Refuses by name what a declaration may say and wharf cannot do.
-    fn refuse(&self, outputs: &[Output]) -> Result<()> {
+    fn refuse(&self) -> Result<()> {
         if let Some(Server::FastApi(server)) = &self.server
             && let Some(field) = server.changed().first()
         {
@@ -145,12 +151,6 @@ impl Declared {
             );
             return Err(Error::new(codes::UNSUPPORTED_FIELD, action)
                 .hint(format!("leave `server.{field}` out of the declaration")));
-        }
-        if self.pushes && outputs.contains(&Output::Engine) {
-            let action = "`push` cannot be honoured: `wharf build` sends nothing to a registry";
-            return Err(Error::new(codes::UNSUPPORTED_FIELD, action)
-                .hint("build it without: `--set push=false`")
-                .hint("models that run without Python go there by `wharf push MODEL --to REF`"));
         }
         Ok(())
     }
@@ -174,7 +174,8 @@ fn changes(args: &BuildArgs) -> Result<Vec<Assignment>> {
     let platform =
         args.platform.iter().map(|name| ("--platform", Assignment::new("args.platform", name)));
     let tag = args.tag.iter().take(1).map(|tag| ("-t", Assignment::new("image", tag)));
-    let mut said: Vec<_> = base.chain(platform).chain(tag).collect();
+    let push = args.push.then(|| ("--push", Assignment::new("push", "true")));
+    let mut said: Vec<_> = base.chain(platform).chain(tag).chain(push).collect();
     for text in &args.set {
         let change: Assignment = text.parse().map_err(refused)?;
         if let Some((other, _)) = said.iter().find(|(_, other)| other.overlaps(&change)) {
@@ -183,8 +184,9 @@ fn changes(args: &BuildArgs) -> Result<Vec<Assignment>> {
         }
         said.push(("another `--set`", change));
     }
-    // Names are no change of the declaration: there may be several.
-    Ok(said.into_iter().filter(|(flag, _)| *flag != "-t").map(|(_, change)| change).collect())
+    // Names are no change of the declaration: there may be several. Nor is what goes without one.
+    let is_change = |flag: &str| !matches!(flag, "-t" | "--push");
+    Ok(said.into_iter().filter(|(flag, _)| is_change(flag)).map(|(_, change)| change).collect())
 }
 
 fn changed<T: Serialize + for<'de> Deserialize<'de>>(
@@ -210,12 +212,47 @@ fn outputs(args: &BuildArgs, declared: &Declared, folder: &Path) -> Result<Vec<O
     let outputs = match (named.is_empty(), &declared.output) {
         (false, _) => named,
         (true, Some(output)) => vec![output.clone()],
+        (true, None) if args.push => Vec::new(),
         (true, None) => vec![Output::Engine],
     };
     Ok(outputs.into_iter().map(|output| output.below(folder)).collect())
 }
 
-fn tag(text: &str) -> Result<Reference> {
+/// Returns the names to push to: all of them by `--push`, those with a registry by a declaration.
+fn pushes(
+    args: &BuildArgs,
+    declared: &Declared,
+    outputs: &[Output],
+    references: &[Reference],
+) -> Result<Vec<Reference>> {
+    let has_registry = |reference: &&Reference| {
+        reference.host().is_some() || args.tag.is_empty() && declared.has_registry
+    };
+    // `--to` takes the place of all that a declaration says about where it goes.
+    let is_declared = declared.pushes && outputs.contains(&Output::Engine);
+    let pushes: Vec<_> = if args.push || is_declared {
+        references.iter().filter(has_registry).cloned().collect()
+    } else {
+        Vec::new()
+    };
+    if args.push && (pushes.is_empty() || pushes.len() < references.len()) {
+        let action = match references.iter().find(|reference| !pushes.contains(reference)) {
+            Some(name) => format!("--push: `{name}` names no registry"),
+            None => "--push: the image has no name to push to".to_owned(),
+        };
+        return Err(Error::new(codes::FLAGS, action)
+            .hint("name it with its registry: `-t HOST/REPOSITORY:TAG`"));
+    }
+    match args.registry.given() {
+        Some(flag) if pushes.is_empty() => {
+            Err(Error::new(codes::FLAGS, format!("{flag} is for a push, and nothing is pushed"))
+                .hint("add `--push`, or leave it out"))
+        }
+        _ => Ok(pushes),
+    }
+}
+
+pub(super) fn tag(text: &str) -> Result<Reference> {
     let reference: Reference = text.parse()?;
     if text.contains('@') {
         let action = format!("-t: `{text}` has a digest, which an image gets when it is built");

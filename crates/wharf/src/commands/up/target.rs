@@ -1,14 +1,8 @@
 //! What the word after `wharf up` means: a path that is there, else an image of the engine.
 
-use std::path::{Path, PathBuf};
-
-use wharf_model::recognise::{FileSource, Model};
+use wharf_model::recognise::Model;
 use wharf_ops::{
-    app::{self, AppOptions},
-    build::BuildOptions,
-    context::Context,
-    deploy::source::Source,
-    error::{Error, Result},
+    build::BuildOptions, context::Context, deploy::source::Source, error::Result,
     store::folder::FolderStore,
 };
 use wharf_spec::{
@@ -19,29 +13,26 @@ use wharf_spec::{
 };
 
 use super::{
-    super::{Session, model_events},
+    super::{
+        Session, model_events,
+        path::{App, Asked, Found, OWN_BASE, refused},
+    },
     UpArgs,
 };
 
 /// What is to run.
 pub(super) enum Target {
     Model { model: Box<Model>, options: BuildOptions },
-    App { name: WorkloadName, folder: PathBuf, options: AppOptions },
+    App(App),
     Image { name: WorkloadName, reference: Reference },
 }
 
 impl Target {
     /// Finds it: a model or an app at a path, or an image where there is no such path.
     pub(super) async fn find(session: &Session<'_>, args: &UpArgs) -> Result<Self> {
-        let path = session.config.folder.join(&args.target);
-        if let Some(dockerfile) = &args.dockerfile {
-            return named_dockerfile(session, &path, args, dockerfile);
-        }
-        if path.is_dir() {
-            return folder(session, &path, args).await;
-        }
-        if path.exists() {
-            return model(session, args).await;
+        let is_path = session.config.folder.join(&args.target).exists();
+        if is_path || args.dockerfile.is_some() {
+            return at_path(session, args).await;
         }
         let hint = match image(session, args).await {
             Ok(Some(image)) => return Ok(image),
@@ -52,7 +43,7 @@ impl Target {
             }
             Err(error) => return Err(error),
         };
-        let missing = model(session, args).await;
+        let missing = at_path(session, args).await;
         missing.map_err(
             |error| {
                 if error.code() == codes::NO_MODEL { error.hint(hint) } else { error }
@@ -64,14 +55,14 @@ impl Target {
     pub(super) fn name(&self) -> &WorkloadName {
         match self {
             Self::Model { model, .. } => &model.card.name,
-            Self::App { name, .. } | Self::Image { name, .. } => name,
+            Self::App(App { name, .. }) | Self::Image { name, .. } => name,
         }
     }
 
     pub(super) fn source(&self) -> Source<'_> {
         match self {
             Self::Model { model, options } => Source::Model { model, options },
-            Self::App { folder, options, .. } => Source::App { folder, options },
+            Self::App(App { folder, options, .. }) => Source::App { folder, options },
             Self::Image { reference, .. } => Source::Image(reference),
         }
     }
@@ -93,77 +84,22 @@ impl Target {
     pub(super) fn store(&self, session: &Session<'_>) -> Result<FolderStore> {
         match self {
             Self::Model { model, .. } => session.config.store(&model.folder),
-            Self::App { folder, .. } => session.config.store(folder),
+            Self::App(App { folder, .. }) => session.config.store(folder),
             Self::Image { reference, .. } => session.config.store_of_image(reference),
         }
     }
 }
 
-async fn model(session: &Session<'_>, args: &UpArgs) -> Result<Target> {
-    let model = session.recognise(&args.target).await?;
-    let options = BuildOptions { base: args.base.clone(), reference: None };
-    Ok(Target::Model { model: Box::new(model), options })
-}
-
-/// A folder with a `Dockerfile` is an app, unless `wharf.yaml` says that it is a model. One that is both is refused.
-async fn folder(session: &Session<'_>, path: &Path, args: &UpArgs) -> Result<Target> {
-    if !app::is_app(path)? {
-        return model(session, args).await;
+async fn at_path(session: &Session<'_>, args: &UpArgs) -> Result<Target> {
+    let dockerfile = args.dockerfile.as_deref();
+    match (Asked { command: "up", target: &args.target, dockerfile }).find(session).await? {
+        Found::Model(model) => {
+            let options = BuildOptions { base: args.base.clone(), reference: None };
+            Ok(Target::Model { model, options })
+        }
+        Found::App(_) if args.base.is_some() => Err(refused("--base", OWN_BASE)),
+        Found::App(app) => Ok(Target::App(app)),
     }
-    match session.recognise(&args.target).await {
-        Ok(model) => Err(both(&args.target, &model)),
-        Err(error) if error.code() == codes::NO_MODEL => app(path, args, None),
-        // Several models, or a damaged one.
-        Err(error) => Err(error.hint(by_dockerfile(&args.target))),
-    }
-}
-
-/// Returns the error of a folder that is both an app and a model.
-fn both(shown: &Path, model: &Model) -> Error {
-    let file = model.sources.iter().find_map(|source| match source {
-        FileSource::File(path) => path.file_name(),
-        FileSource::Bytes(_) => None,
-    });
-    let file = shown.join(file.unwrap_or_default());
-    let file = file.display();
-    let action = format!(
-        "`{}` has a Dockerfile and a model, `{file}`: which one is meant?",
-        shown.display()
-    );
-    Error::new(codes::FLAGS, action)
-        .hint(by_dockerfile(shown))
-        .hint(format!("the model: `wharf up {file}`, or write `model:` into `wharf.yaml`"))
-}
-
-fn by_dockerfile(shown: &Path) -> String {
-    format!("the Dockerfile: `wharf up {} --dockerfile {}`", shown.display(), app::DOCKERFILE)
-}
-
-fn named_dockerfile(
-    session: &Session<'_>,
-    path: &Path,
-    args: &UpArgs,
-    dockerfile: &Path,
-) -> Result<Target> {
-    if !path.is_dir() {
-        let action = format!("--dockerfile: `{}` is no folder", args.target.display());
-        return Err(Error::new(codes::FLAGS, action)
-            .hint("name the folder that the Dockerfile copies from, such as `wharf up . --dockerfile FILE`"));
-    }
-    // By its place in the folder; where nothing is there, from where the person stands.
-    let from_here = session.config.folder.join(dockerfile);
-    let is_inside = path.join(dockerfile).exists() || !from_here.exists();
-    let dockerfile = if is_inside { dockerfile.to_owned() } else { from_here };
-    app(path, args, Some(dockerfile))
-}
-
-fn app(path: &Path, args: &UpArgs, dockerfile: Option<PathBuf>) -> Result<Target> {
-    if args.base.is_some() {
-        let action = "`--base` has no effect: the Dockerfile names its own base image";
-        return Err(Error::new(codes::UNSUPPORTED_FIELD, action).hint("leave `--base` out"));
-    }
-    let options = AppOptions { shown: Some(args.target.clone()), dockerfile, reference: None };
-    Ok(Target::App { name: app::name(path), folder: path.to_owned(), options })
 }
 
 /// Returns the image that the engine has under that name.
@@ -175,8 +111,7 @@ async fn image(session: &Session<'_>, args: &UpArgs) -> Result<Option<Target>> {
         return Ok(None);
     }
     if args.base.is_some() {
-        let action = "`--base` has no effect: an image is run as it is";
-        return Err(Error::new(codes::UNSUPPORTED_FIELD, action).hint("leave `--base` out"));
+        return Err(refused("--base", "an image is run as it is"));
     }
     let last = reference.path().rsplit('/').next().unwrap_or_default();
     let fallback = || "app".parse().expect("`app` is a name");
