@@ -179,6 +179,21 @@ mod tests {
     }
 
     #[test]
+    fn a_large_file_passes_through_in_pieces() {
+        const SIZE: u64 = 1 << 30;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights");
+        std::fs::File::create(&path).unwrap().set_len(SIZE).unwrap();
+        let layer = Layer::new(vec![entry("weights", Content::File { path, size: SIZE })]);
+        let (_, size) = layer.digest().unwrap();
+        assert!(size > SIZE);
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        assert!(kib < 256 << 10, "{kib} KiB were resident for a layer of 1 GiB");
+    }
+
+    #[test]
     fn long_paths_survive() {
         let path = format!("{}/file", "deep/".repeat(60).trim_end_matches('/'));
         let layer = Layer::new(vec![entry(&path, Content::Bytes(b"x".to_vec()))]);
