@@ -192,14 +192,23 @@ async fn context(
     Ok(Made::Target { output: output.clone(), references: Vec::new(), digest: None, size })
 }
 
+/// Returns the image without an engine, and what it is called.
+async fn named_image(
+    inputs: &Inputs<'_>,
+    request: &MakeRequest,
+) -> Result<(Image, Vec<Reference>)> {
+    let image = inputs.image().await?.clone();
+    let references = inputs.references(&request.references, &inputs.native_key())?;
+    Ok((image, references))
+}
+
 async fn oci_dir(
     inputs: &Inputs<'_>,
     request: &MakeRequest,
     output: &Output,
     path: &Path,
 ) -> Result<Made> {
-    let image = inputs.image().await?.clone();
-    let references = inputs.references(&request.references, &inputs.native_key())?;
+    let (image, references) = named_image(inputs, request).await?;
     let made = target(output, &image, &references);
     let path = path.to_owned();
     blocking(move || {
@@ -218,8 +227,7 @@ async fn file(
     output: &Output,
     path: &Path,
 ) -> Result<Made> {
-    let image = inputs.image().await?.clone();
-    let references = inputs.references(&request.references, &inputs.native_key())?;
+    let (image, references) = named_image(inputs, request).await?;
     let made = target(output, &image, &references);
     let (path, is_layout) = (path.to_owned(), matches!(output, Output::OciArchive(_)));
     blocking(move || {
