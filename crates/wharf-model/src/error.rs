@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use wharf_spec::{
     codes,
+    dockerignore::IgnoreError,
     error::{Code, Explain},
     yaml::YamlError,
 };
@@ -72,11 +73,19 @@ pub enum ModelError {
     ArtifactMissing { card: PathBuf, artifact: PathBuf },
     #[error("`{}` is not the file that was saved: {why}", .artifact.display())]
     ArtifactChanged { artifact: PathBuf, why: String },
+    #[error("`{}` changed while it was read", .path.display())]
+    Changed { path: PathBuf },
     #[error("could not read `{}`", .path.display())]
     File {
         path: PathBuf,
         #[source]
         source: std::io::Error,
+    },
+    #[error("`{}` cannot be understood", .path.display())]
+    Ignore {
+        path: PathBuf,
+        #[source]
+        source: IgnoreError,
     },
     #[error(transparent)]
     Yaml(#[from] YamlError),
@@ -91,7 +100,9 @@ impl Explain for ModelError {
             Self::Unsupported { .. } => codes::UNSUPPORTED_MODEL,
             Self::ArtifactMissing { .. } => codes::ARTIFACT_MISSING,
             Self::ArtifactChanged { .. } => codes::ARTIFACT_CHANGED,
+            Self::Changed { .. } => codes::CHANGED_MEANWHILE,
             Self::File { .. } => codes::FILE_ACCESS,
+            Self::Ignore { .. } => codes::FILE_VALUE,
             Self::Yaml(error) => error.code(),
         }
     }
@@ -109,6 +120,14 @@ impl Explain for ModelError {
             }
             Self::ArtifactChanged { .. } | Self::Corrupt { .. } => {
                 vec!["save the model again, or restore the file".to_owned()]
+            }
+            Self::Changed { .. } => {
+                vec!["wait until the model is saved, then run the command again".to_owned()]
+            }
+            Self::Ignore { .. } => {
+                vec![
+                    "mend or remove the line; `\\` before a character takes it as it is".to_owned(),
+                ]
             }
             Self::Yaml(error) => error.hints(),
             Self::Unsupported { .. } | Self::File { .. } => Vec::new(),

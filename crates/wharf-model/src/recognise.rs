@@ -13,6 +13,7 @@ use wharf_spec::{
 use crate::{
     error::{ModelError, Result},
     kind::{self, Draft},
+    known::{KnownFiles, NothingKnown},
 };
 
 pub(crate) mod project;
@@ -93,8 +94,16 @@ impl Model {
 /// # Errors
 /// When there is none, when it is damaged, or when wharf cannot serve it.
 pub fn recognise(path: &Path) -> Result<Model> {
+    recognise_with(path, &NothingKnown)
+}
+
+/// As [`recognise`], but for what is known of unchanged files: these are not read again.
+///
+/// # Errors
+/// As [`recognise`].
+pub fn recognise_with(path: &Path, known: &dyn KnownFiles) -> Result<Model> {
     let target = Target::find(path)?;
-    let draft = kind::describe(&target)?;
+    let draft = kind::describe(&target, known)?;
     Ok(model(target, draft))
 }
 

@@ -5,6 +5,7 @@ use wharf_spec::model::{Method, ModelKind, NativeOptions, PythonNeeds, Risk, Run
 
 use crate::{
     error::Result,
+    known::KnownFiles,
     recognise::{sniff::Form, target::Target},
 };
 
@@ -41,13 +42,13 @@ pub(crate) struct Draft {
 }
 
 /// Describes the model of a target.
-pub(crate) fn describe(target: &Target) -> Result<Draft> {
+pub(crate) fn describe(target: &Target, known: &dyn KnownFiles) -> Result<Draft> {
     let mut draft = match target.form {
-        Form::Tree(format) => trees::describe(target, format),
-        Form::Onnx => onnx::describe(target),
-        Form::Mlem => mlem::describe(target),
-        Form::Pickle => pickle::describe(target),
-        Form::PythonSource => python::describe(target),
+        Form::Tree(format) => trees::describe(target, format, known),
+        Form::Onnx => onnx::describe(target, known),
+        Form::Mlem => mlem::describe(target, known),
+        Form::Pickle => pickle::describe(target, known),
+        Form::PythonSource => python::describe(target, known),
     }?;
     said::apply(target, &mut draft)?;
     Ok(draft)

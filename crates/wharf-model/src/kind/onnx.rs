@@ -13,11 +13,12 @@ use wharf_spec::{
 
 use super::{
     Draft,
-    bundle::{Bundle, Fingerprint},
+    bundle::{Bundle, Fingerprint, Md5Wanted, Reader, whole},
     said,
 };
 use crate::{
     error::{ModelError, ReadError, Result},
+    known::KnownFiles,
     onnx::{self, Facts, Port},
     recognise::{FileSource, target::Target},
 };
@@ -25,31 +26,40 @@ use crate::{
 /// The bundle's file that holds the graph; its constants lie beside it under their own names.
 const ENTRY: &str = "model.onnx";
 
+/// The name of the reader of graphs.
+pub(super) const READER: &str = "onnx";
+
 /// Describes a bare file.
-pub(super) fn describe(target: &Target) -> Result<Draft> {
+pub(super) fn describe(target: &Target, known: &dyn KnownFiles) -> Result<Draft> {
     let path = &target.path;
-    let bytes = fs::read(path).map_err(|source| ModelError::File { path: path.clone(), source })?;
-    let (mut draft, facts) = read(path, &bytes)?;
+    let reader = Reader { known, name: READER, md5: Md5Wanted::No };
+    let (facts, read) = reader.read(path, |bytes| onnx::facts(&whole(bytes)?))?;
+    let facts = facts.map_err(|error| error.in_file(path))?;
+    let mut draft = draft(path, read.fingerprint, &facts, known)?;
     draft.classes = classes(target, &facts)?;
     draft.methods = methods(&facts, &draft.classes);
     Ok(draft)
 }
 
-/// Reads a graph, and takes it and its files into the bundle; the methods are left to the caller.
-pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<(Draft, Facts)> {
-    let facts = onnx::facts(bytes).map_err(|error| error.in_file(path))?;
-    let (runtime, reason) = runtime(&facts).map_err(|error| error.in_file(path))?;
+/// Takes a graph and its files into the bundle; the methods are left to the caller.
+pub(super) fn draft(
+    path: &Path,
+    fingerprint: Fingerprint,
+    facts: &Facts,
+    known: &dyn KnownFiles,
+) -> Result<Draft> {
+    let (runtime, reason) = runtime(facts).map_err(|error| error.in_file(path))?;
     let mut bundle = Bundle::default();
-    bundle.add(ENTRY, Fingerprint::of(bytes), FileSource::File(path.to_owned()));
+    bundle.add(ENTRY, fingerprint, FileSource::File(path.to_owned()));
     for file in &facts.external_files {
         let source = external(path, file)?;
         if bundle.has(file) || file == wharf_spec::model::CARD_FILE {
             let what = format!("its constants lie in `{file}`, a name that wharf uses itself");
             return Err(ReadError::unsupported(what).in_file(path));
         }
-        bundle.add_file(file, &source)?;
+        bundle.add_file(file, &source, known)?;
     }
-    let draft = Draft {
+    Ok(Draft {
         kind: ModelKind::Onnx,
         runtime,
         reason,
@@ -61,8 +71,7 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<(Draft, Facts)> {
         meta: serde_json::Map::new(),
         options: NativeOptions::default(),
         bundle,
-    };
-    Ok((draft, facts))
+    })
 }
 
 /// Returns the file with constants, which has to lie in the model's own folder.

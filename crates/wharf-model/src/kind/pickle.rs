@@ -13,10 +13,11 @@ use wharf_spec::{
 
 use super::{
     Draft,
-    bundle::{Bundle, Md5Wanted, read_through},
+    bundle::{Bundle, Md5Wanted, Reader},
 };
 use crate::{
     error::Result,
+    known::KnownFiles,
     pickle::{
         imports::Imports,
         scan::{Dialect, scan},
@@ -31,9 +32,9 @@ const PROCESSOR: &str = "model";
 const COMMON_FILE: &str = "requirements.txt";
 
 /// Describes a file; its methods are those that `wharf.yaml` lets expect.
-pub(super) fn describe(target: &Target) -> Result<Draft> {
-    let (listed, read) =
-        read_through(&target.path, Md5Wanted::No, |bytes| scan(bytes, Dialect::Joblib))?;
+pub(super) fn describe(target: &Target, known: &dyn KnownFiles) -> Result<Draft> {
+    let reader = Reader { known, name: "joblib", md5: Md5Wanted::No };
+    let (listed, read) = reader.read(&target.path, |bytes| scan(bytes, Dialect::Joblib))?;
     let imports = listed.map_err(|error| error.in_file(&target.path))?;
     let loader = loader(&target.path, &imports);
     let entry = match loader {

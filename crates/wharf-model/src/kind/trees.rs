@@ -1,7 +1,8 @@
 //! Files of gradient-boosted trees: XGBoost and LightGBM.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wharf_spec::{
     data_type::{DataType, Shape},
@@ -10,35 +11,66 @@ use wharf_spec::{
 
 use super::{
     Draft,
-    bundle::{Bundle, Fingerprint},
+    bundle::{Bundle, Fingerprint, Md5Wanted, Reader, whole},
     said,
 };
 use crate::{
-    error::{ModelError, Result},
+    error::{ReadError, Result},
+    known::KnownFiles,
     recognise::{FileSource, sniff, target::Target},
-    tree::{Ensemble, Facts, Format},
+    tree::{self, Ensemble, Format},
 };
 
+/// What a card says of an ensemble.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Facts {
+    objective: String,
+    /// Columns of the input.
+    pub(super) features: usize,
+    feature_names: Vec<String>,
+    outputs: usize,
+    /// Zero when it is no classifier.
+    classes: usize,
+}
+
 /// Describes a bare file.
-pub(super) fn describe(target: &Target, format: Format) -> Result<Draft> {
+pub(super) fn describe(target: &Target, format: Format, known: &dyn KnownFiles) -> Result<Draft> {
     let path = &target.path;
-    let bytes = fs::read(path).map_err(|source| ModelError::File { path: path.clone(), source })?;
     let options = NativeOptions { best_iteration: target.section.best_iteration };
-    let (mut draft, facts) = read(path, &bytes, format, options)?;
+    let reader = Reader { known, name: &reader_name(format, options), md5: Md5Wanted::No };
+    let (facts, read) = reader.read(path, |bytes| facts(&whole(bytes)?, format, options))?;
+    let facts = facts.map_err(|error| error.in_file(path))?;
+    let mut draft = draft(path, read.fingerprint, format, options);
     draft.classes = classes(target, &facts)?;
     draft.methods = methods(&facts, format, &draft.classes);
     Ok(draft)
 }
 
-/// Reads an ensemble and takes it into a bundle; the methods are left to the caller.
-pub(super) fn read(
-    path: &Path,
+/// Names the reader of ensembles; what it sees depends on format and options.
+pub(super) fn reader_name(format: Format, options: NativeOptions) -> String {
+    let options = serde_json::to_string(&options).expect("options are plain data");
+    format!("{} {options}", kind(format))
+}
+
+/// Reads an ensemble for what is said of it.
+pub(super) fn facts(
     bytes: &[u8],
     format: Format,
     options: NativeOptions,
-) -> Result<(Draft, Facts)> {
-    let ensemble = Ensemble::read(format, bytes, &options).map_err(|error| error.in_file(path))?;
-    let facts = ensemble.facts().clone();
+) -> Result<Facts, ReadError> {
+    let ensemble = Ensemble::read(format, bytes, &options)?;
+    let tree::Facts { objective, features, feature_names, outputs, classes, .. } =
+        ensemble.facts().clone();
+    Ok(Facts { objective, features, feature_names, outputs, classes })
+}
+
+/// Takes an ensemble into a bundle; methods and classes are left to the caller.
+pub(super) fn draft(
+    path: &Path,
+    fingerprint: Fingerprint,
+    format: Format,
+    options: NativeOptions,
+) -> Draft {
     let extension = match (format, sniff::extension(path).as_str()) {
         (Format::Xgboost, "json") => "json",
         (Format::Xgboost, _) => "ubj",
@@ -46,8 +78,8 @@ pub(super) fn read(
     };
     let entry = format!("model.{extension}");
     let mut bundle = Bundle::default();
-    bundle.add(&entry, Fingerprint::of(bytes), FileSource::File(path.to_owned()));
-    let draft = Draft {
+    bundle.add(&entry, fingerprint, FileSource::File(path.to_owned()));
+    Draft {
         kind: kind(format),
         runtime: RuntimeKind::Trees,
         reason: format!("wharf evaluates the trees of {} itself", library(format)),
@@ -59,8 +91,7 @@ pub(super) fn read(
         meta: serde_json::Map::new(),
         options,
         bundle,
-    };
-    Ok((draft, facts))
+    }
 }
 
 const fn kind(format: Format) -> ModelKind {

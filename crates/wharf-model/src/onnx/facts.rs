@@ -5,6 +5,7 @@ use std::{
     fmt,
 };
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wharf_spec::data_type::Shape;
 
@@ -21,7 +22,7 @@ use super::{
 pub(super) const ML: &str = "ai.onnx.ml";
 
 /// What there is to know about a model without running it.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Facts {
     /// What must be given, in the graph's order; constants with a name are not among it.
     pub inputs: Vec<Port>,
@@ -39,7 +40,7 @@ pub struct Facts {
 }
 
 /// An input or output of the graph.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Port {
     pub name: String,
     /// NumPy's name of the element type: `float32`, `int64`, `str` and so on.
@@ -51,7 +52,7 @@ pub struct Port {
 }
 
 /// An operator of a graph.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Operator {
     /// Empty for the standard operators.
     pub domain: String,

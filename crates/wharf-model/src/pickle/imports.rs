@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
 use wharf_spec::model::{Risk, RiskLevel};
 
 /// The imports of one pickle.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Imports {
     /// Module and name, sorted: `("sklearn.linear_model._logistic", "LogisticRegression")`.
     names: BTreeSet<(String, String)>,

@@ -5,11 +5,12 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use serde::{Serialize, de::DeserializeOwned};
 use wharf_spec::mlem::{Artifact, ModelFile};
 
 use crate::{
     error::{ModelError, ReadError, Result},
-    kind::bundle::{Fingerprint, Md5Wanted, read_through},
+    kind::bundle::{Fingerprint, Reader},
 };
 
 /// A file of a model that is what was saved.
@@ -22,10 +23,11 @@ pub(super) struct Checked<T> {
 }
 
 /// Returns the only artifact of a processor, read once: `look` sees its bytes while they are hashed.
-pub(super) fn of_processor<T>(
+pub(super) fn of_processor<T: Serialize + DeserializeOwned>(
     card: &Path,
     file: &ModelFile,
     processor: &str,
+    reader: Reader<'_>,
     look: impl FnOnce(&mut dyn BufRead) -> Result<T, ReadError>,
 ) -> Result<Checked<T>> {
     let artifact = only(card, file, processor)?;
@@ -33,7 +35,7 @@ pub(super) fn of_processor<T>(
     if !path.is_file() {
         return Err(ModelError::ArtifactMissing { card: card.to_owned(), artifact: path });
     }
-    let (seen, read) = read_through(&path, Md5Wanted::Yes, look)?;
+    let (seen, read) = reader.read(&path, look)?;
     let (size, hash) = recorded(artifact);
     let changed = |why| ModelError::ArtifactChanged { artifact: path.clone(), why };
     if let Some(size) = size

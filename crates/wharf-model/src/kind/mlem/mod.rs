@@ -17,6 +17,7 @@ use wharf_spec::{
 use super::Draft;
 use crate::{
     error::{ModelError, ReadError, Result},
+    known::KnownFiles,
     recognise::{project::read_text, sniff::not_served, target::Target},
 };
 
@@ -50,7 +51,7 @@ const FRAMEWORKS: &[&str] = &[
 ];
 
 /// Describes a `.mlem` file.
-pub(super) fn describe(target: &Target) -> Result<Draft> {
+pub(super) fn describe(target: &Target, known: &dyn KnownFiles) -> Result<Draft> {
     let path = &target.path;
     let file = read(path)?;
     let main = file.processors.get(MAIN).ok_or_else(|| {
@@ -60,13 +61,13 @@ pub(super) fn describe(target: &Target) -> Result<Draft> {
     })?;
     let kind = kind(path, main)?;
     let mut draft = match kind {
-        ModelKind::Xgboost => native::trees(target, &file, crate::tree::Format::Xgboost),
-        ModelKind::Lightgbm => native::trees(target, &file, crate::tree::Format::Lightgbm),
-        ModelKind::Onnx => native::onnx(target, &file),
+        ModelKind::Xgboost => native::trees(target, &file, crate::tree::Format::Xgboost, known),
+        ModelKind::Lightgbm => native::trees(target, &file, crate::tree::Format::Lightgbm, known),
+        ModelKind::Onnx => native::onnx(target, &file, known),
         ModelKind::Sklearn
         | ModelKind::SklearnPipeline
         | ModelKind::SklearnTransformer
-        | ModelKind::Callable => python::describe(target, &file, kind),
+        | ModelKind::Callable => python::describe(target, &file, kind, known),
         ModelKind::Catboost
         | ModelKind::Torch
         | ModelKind::TfKeras

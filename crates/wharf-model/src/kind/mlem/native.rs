@@ -1,7 +1,6 @@
 //! MLEM models of XGBoost, LightGBM and ONNX: the file that it saved, with the signature that it recorded.
 
-use std::io::BufRead;
-
+use serde::{Deserialize, Serialize};
 use wharf_spec::{
     data_type::DataType,
     mlem::ModelFile,
@@ -15,20 +14,49 @@ use super::{
 };
 use crate::{
     error::{ReadError, Result},
-    kind::{self, Draft},
+    kind::{
+        self, Draft,
+        bundle::{Md5Wanted, Reader, whole},
+    },
+    known::KnownFiles,
+    onnx,
     recognise::target::Target,
     tree::Format,
 };
 
+/// What a booster's file is.
+#[derive(Debug, Serialize, Deserialize)]
+enum Booster {
+    /// XGBoost's old binary form.
+    Old,
+    Trees(kind::trees::Facts),
+}
+
 /// Describes a booster; its `predict` gives what the library's does.
-pub(super) fn trees(target: &Target, file: &ModelFile, format: Format) -> Result<Draft> {
+pub(super) fn trees(
+    target: &Target,
+    file: &ModelFile,
+    format: Format,
+    known: &dyn KnownFiles,
+) -> Result<Draft> {
     refuse_other_steps(target, file)?;
-    let artifact = artifacts::of_processor(&target.path, file, MAIN, whole)?;
-    if artifact.seen.starts_with(b"binf") {
-        return python::old_booster(target, file, artifact);
-    }
     let options = NativeOptions { best_iteration: target.section.best_iteration };
-    let (mut draft, facts) = kind::trees::read(&artifact.path, &artifact.seen, format, options)?;
+    let name = format!("mlem {}", kind::trees::reader_name(format, options));
+    let reader = Reader { known, name: &name, md5: Md5Wanted::Yes };
+    let artifact = artifacts::of_processor(&target.path, file, MAIN, reader, |bytes| {
+        let bytes = whole(bytes)?;
+        if bytes.starts_with(b"binf") {
+            return Ok(Booster::Old);
+        }
+        kind::trees::facts(&bytes, format, options).map(Booster::Trees)
+    })?;
+    let facts = match artifact.seen {
+        Booster::Old => {
+            return python::old_booster(target, file, artifact.path, artifact.fingerprint);
+        }
+        Booster::Trees(facts) => facts,
+    };
+    let mut draft = kind::trees::draft(&artifact.path, artifact.fingerprint, format, options);
     draft.methods = methods::of(&target.path, file, Options::LeftOut)?;
     for method in &mut draft.methods {
         for argument in &mut method.args {
@@ -40,24 +68,20 @@ pub(super) fn trees(target: &Target, file: &ModelFile, format: Format) -> Result
 }
 
 /// Describes an ONNX model; its answer is the list of the graph's outputs.
-pub(super) fn onnx(target: &Target, file: &ModelFile) -> Result<Draft> {
+pub(super) fn onnx(target: &Target, file: &ModelFile, known: &dyn KnownFiles) -> Result<Draft> {
     refuse_other_steps(target, file)?;
-    let artifact = artifacts::of_processor(&target.path, file, MAIN, whole)?;
-    let (mut draft, facts) = kind::onnx::read(&artifact.path, &artifact.seen)?;
+    let reader = Reader { known, name: kind::onnx::READER, md5: Md5Wanted::Yes };
+    let artifact = artifacts::of_processor(&target.path, file, MAIN, reader, |bytes| {
+        onnx::facts(&whole(bytes)?)
+    })?;
+    let facts = artifact.seen;
+    let mut draft = kind::onnx::draft(&artifact.path, artifact.fingerprint, &facts, known)?;
     draft.classes = facts.classes;
     draft.methods = methods::of(&target.path, file, Options::LeftOut)?;
     for method in &mut draft.methods {
         method.answer = Answer::Outputs;
     }
     Ok(draft)
-}
-
-/// Reads a whole file: these are parsed at once.
-fn whole(bytes: &mut dyn BufRead) -> Result<Vec<u8>, ReadError> {
-    let mut whole = Vec::new();
-    let read = bytes.read_to_end(&mut whole);
-    read.map_err(|error| ReadError::corrupt(format!("it could not be read: {error}")))?;
-    Ok(whole)
 }
 
 /// Takes what the model's own file knows of its table. Types of the library itself become plain tables.

@@ -1,6 +1,6 @@
 //! MLEM models that run in a Python worker: scikit-learn, and anything that can be called.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use wharf_spec::{
     mlem::{ModelFile, Processor},
@@ -8,29 +8,37 @@ use wharf_spec::{
 };
 
 use super::{
-    MAIN,
-    artifacts::{self, Checked},
-    kind,
+    MAIN, artifacts, kind,
     methods::{self, Options},
     requirements,
 };
 use crate::{
     error::{ReadError, Result},
-    kind::{Draft, bundle::Bundle},
+    kind::{
+        Draft,
+        bundle::{Bundle, Fingerprint, Md5Wanted, Reader},
+    },
+    known::KnownFiles,
     pickle::scan::{Dialect, scan},
     recognise::{FileSource, sniff::not_served, target::Target},
 };
 
 /// Describes a model whose every processor is a pickle.
-pub(super) fn describe(target: &Target, file: &ModelFile, main: ModelKind) -> Result<Draft> {
+pub(super) fn describe(
+    target: &Target,
+    file: &ModelFile,
+    main: ModelKind,
+    known: &dyn KnownFiles,
+) -> Result<Draft> {
     let mut bundle = Bundle::default();
     let mut risks = Vec::new();
     let mut load = Vec::new();
     let mut packages = BTreeSet::new();
     let mut needs_main = false;
+    let reader = Reader { known, name: "pickle", md5: Md5Wanted::Yes };
     for (name, processor) in &file.processors {
         let loader = loader(target, processor)?;
-        let artifact = artifacts::of_processor(&target.path, file, name, |bytes| {
+        let artifact = artifacts::of_processor(&target.path, file, name, reader, |bytes| {
             scan(bytes, Dialect::Pickle)
         })?;
         let path = format!("{}.pkl", checked_name(target, name)?);
@@ -66,11 +74,12 @@ pub(super) fn describe(target: &Target, file: &ModelFile, main: ModelKind) -> Re
 pub(super) fn old_booster(
     target: &Target,
     file: &ModelFile,
-    artifact: Checked<Vec<u8>>,
+    path: PathBuf,
+    fingerprint: Fingerprint,
 ) -> Result<Draft> {
     const ENTRY: &str = "model.xgb";
     let mut bundle = Bundle::default();
-    bundle.add(ENTRY, artifact.fingerprint, FileSource::File(artifact.path));
+    bundle.add(ENTRY, fingerprint, FileSource::File(path));
     let mut needs = requirements::read(target, file, false, &mut bundle)?;
     needs.load = vec![LoadStep {
         processor: MAIN.to_owned(),

@@ -15,12 +15,15 @@ use wharf_spec::{
 use super::{Draft, bundle::CODE, pickle};
 use crate::{
     error::{ModelError, ReadError, Result},
+    known::KnownFiles,
     recognise::{project::read_text, target::Target},
 };
 
 mod definitions;
 
 mod folder;
+
+mod ignore;
 
 mod lines;
 
@@ -29,7 +32,7 @@ use definitions::{Class, Definition, Function, Parameter};
 const PROCESSOR: &str = "model";
 
 /// Describes a Python file; it and the files beside it go into the bundle.
-pub(super) fn describe(target: &Target) -> Result<Draft> {
+pub(super) fn describe(target: &Target, known: &dyn KnownFiles) -> Result<Draft> {
     let text = read_text(&target.path)?;
     let found = definitions::of(&text).map_err(|error| error.in_file(&target.path))?;
     let chosen = choose(target, &found)?;
@@ -37,7 +40,7 @@ pub(super) fn describe(target: &Target) -> Result<Draft> {
         Definition::Function(function) => vec![function_method(target, function)?],
         Definition::Class(class) => class_methods(target, class)?,
     };
-    let (bundle, mut risks) = folder::bundle(&target.path)?;
+    let (bundle, mut risks) = folder::bundle(&target.path, known)?;
     let requirements = pickle::requirements(target, &mut risks)?;
     let entry = format!("{CODE}/{}", file_name(&target.path));
     Ok(Draft {

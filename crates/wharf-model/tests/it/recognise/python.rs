@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use wharf_model::recognise::recognise;
+use wharf_spec::{codes, error::Explain as _};
 
 use super::{data, folder, recognised, refused, summary};
 
@@ -42,6 +43,39 @@ fn a_python_folder_takes_no_file_from_outside() {
         notes.contains(&"`link` is a link that leads out of the folder; it is left out"),
         "{notes:?}"
     );
+}
+
+#[test]
+fn a_python_folder_leaves_out_what_it_is_told_to() {
+    let check = |ignored: &[u8], expect: &[&str]| {
+        let folder = folder(&[
+            ("predict.py", b"def predict(x): return x\n"),
+            (".wharfignore", ignored),
+            (".wharf/state/key", b"secret"),
+            ("data/rows.csv", b"1"),
+            ("data/big.csv", b"2"),
+            ("venv/lib/x.py", b""),
+            ("own-venv/pyvenv.cfg", b""),
+            ("own-venv/y.py", b""),
+        ]);
+        let model = recognise(folder.path()).unwrap();
+        let files = model.card.files.iter().map(|file| file.path.trim_start_matches("code/"));
+        assert_eq!(files.collect::<Vec<_>>(), expect);
+    };
+    check(b"", &["data/big.csv", "data/rows.csv", "predict.py"]);
+    check(b"data\n!data/rows.csv\n", &["data/rows.csv", "predict.py"]);
+    check(b"**\n", &["predict.py"]);
+    let brought_back = ["own-venv/pyvenv.cfg", "own-venv/y.py", "predict.py", "venv/lib/x.py"];
+    check(b"data\n!venv\n!own-venv\n", &brought_back);
+}
+
+#[test]
+fn a_python_folder_tells_a_line_that_is_no_pattern() {
+    let folder =
+        folder(&[("predict.py", b"def predict(x): return x\n"), (".wharfignore", b"data\n[\n")]);
+    let error = recognise(folder.path()).unwrap_err();
+    assert!(error.to_string().ends_with(".wharfignore` cannot be understood"), "{error}");
+    assert_eq!(error.code(), codes::FILE_VALUE);
 }
 
 #[test]
