@@ -4,8 +4,8 @@
 //! order in which things happen:
 //!
 //! - [`args`], [`config`]: the command line and the environment;
-//! - [`serve`]: bundle → runtime → ready → drained; [`listen`]: connections and their limits; [`probe`]: asks
-//!   whether a server is ready;
+//! - [`serve`]: bundle → runtime → ready → drained; [`listen`]: connections and their limits, [`patience`] with
+//!   silent clients; [`probe`]: asks whether a server is ready;
 //! - [`app`], [`readiness`]: what the routes share, and how the model is;
 //! - [`routes`]: from [`guard`] to an answer or a [`problem`]; [`schema`]: the signature of a method at work;
 //! - [`page`]: the page to try the model and the page of the API;
@@ -41,6 +41,8 @@ mod config;
 mod serve;
 
 mod listen;
+
+mod patience;
 
 mod probe;
 

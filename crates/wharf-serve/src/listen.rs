@@ -5,7 +5,7 @@ use std::{io, sync::Arc, time::Duration};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
+    rt::TokioIo,
     server::graceful::{GracefulShutdown, Watcher},
     service::TowerToHyperService,
 };
@@ -17,11 +17,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::patience::Patience;
+
 /// Most open connections; those beyond wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 4_096;
-
-/// Longest wait for a request's head, idle time between two requests included.
-const HEADER_READ: Duration = Duration::from_secs(10);
 
 /// Largest head of a request, and most headers in it.
 const MAX_HEADER_BYTES: usize = 16 << 10;
@@ -34,7 +33,12 @@ const DRAIN: Duration = Duration::from_secs(20);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop`, then lets what runs finish.
-pub(crate) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    patience: Patience,
+    stop: CancellationToken,
+) {
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
@@ -47,7 +51,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
                     let router = router.clone();
                     let watcher = graceful.watcher();
                     connections.spawn(async move {
-                        connection(stream, router, watcher).await;
+                        connection(stream, router, patience, watcher).await;
                         drop(permit);
                     });
                 }
@@ -70,10 +74,12 @@ async fn accept(
     Ok((stream, permit))
 }
 
-async fn connection(stream: TcpStream, router: Router, watcher: Watcher) {
+async fn connection(stream: TcpStream, router: Router, patience: Patience, watcher: Watcher) {
+    let (stream, timer) = patience.with(stream);
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(HEADER_READ)
+    http.timer(timer)
+        // That there is a limit; how much it is, the timer says.
+        .header_read_timeout(patience.head)
         .max_header_size(MAX_HEADER_BYTES)
         .max_headers(MAX_HEADERS)
         .half_close(false);
@@ -92,6 +98,10 @@ mod tests {
 
     /// A server with a route that answers the body's length, and one that takes its time.
     async fn server() -> (JoinSet<()>, CancellationToken, u16) {
+        server_with(Patience::DEFAULT).await
+    }
+
+    async fn server_with(patience: Patience) -> (JoinSet<()>, CancellationToken, u16) {
         let slow = || async {
             time::sleep(Duration::from_millis(300)).await;
             "done"
@@ -103,7 +113,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(listener, router, stop.clone()));
+        tasks.spawn(serve(listener, router, patience, stop.clone()));
         (tasks, stop, port)
     }
 
@@ -137,6 +147,71 @@ mod tests {
         drop(waiting);
         let two = b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc";
         assert!(answer(send(port, two).await).await.starts_with("HTTP/1.1 400"));
+    }
+
+    const fn millis(idle: u64, head: u64) -> Patience {
+        Patience { idle: Duration::from_millis(idle), head: Duration::from_millis(head) }
+    }
+
+    /// Sends one request and reads its answer; the connection stays.
+    async fn one_request(stream: &mut TcpStream) {
+        stream
+            .write_all(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
+            .await
+            .unwrap();
+        let mut text = Vec::new();
+        while !text.ends_with(b"\r\n\r\n3") {
+            assert_ne!(stream.read_buf(&mut text).await.unwrap(), 0, "the connection is closed");
+        }
+    }
+
+    /// Returns how long the server keeps a connection on which nothing comes.
+    async fn closed_after(mut stream: TcpStream) -> Duration {
+        let begun = time::Instant::now();
+        let mut rest = Vec::new();
+        let read = time::timeout(Duration::from_secs(30), stream.read_to_end(&mut rest)).await;
+        // It may also be reset: there is nothing to be told to whoever says nothing.
+        read.expect("it is closed").ok();
+        begun.elapsed()
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_is_kept_longer_than_a_head_may_take() {
+        let (_tasks, _stop, port) = server_with(millis(1_000, 100)).await;
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        for _ in 0..2 {
+            one_request(&mut stream).await;
+            time::sleep(Duration::from_millis(400)).await;
+        }
+        one_request(&mut stream).await;
+        assert!(closed_after(stream).await >= Duration::from_millis(900));
+    }
+
+    #[tokio::test]
+    async fn a_head_that_has_begun_must_go_on() {
+        let (_tasks, _stop, port) = server_with(millis(20_000, 300)).await;
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        one_request(&mut stream).await;
+        // Byte after byte does not make it longer.
+        for byte in b"GET /" {
+            stream.write_all(&[*byte]).await.unwrap();
+            time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(closed_after(stream).await < Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn a_connection_must_begin_to_say_something() {
+        let (_tasks, _stop, port) = server_with(millis(20_000, 200)).await;
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        assert!(closed_after(stream).await < Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_runs_is_not_idle() {
+        let (_tasks, _stop, port) = server_with(millis(50, 50)).await;
+        let slow = b"GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        assert!(answer(send(port, slow).await).await.ends_with("done"));
     }
 
     #[tokio::test]

@@ -27,6 +27,7 @@ use crate::{
     guard::AllowedHosts,
     listen,
     log::Log,
+    patience::Patience,
     routes::{self, call},
     runtime::{Bundle, LoadError, Loaded, Runtime, WorkerState},
 };
@@ -71,7 +72,8 @@ async fn run(
 
     let stop = CancellationToken::new();
     let mut server = JoinSet::new();
-    server.spawn(listen::serve(listener, routes::router(Arc::clone(&app)), stop.clone()));
+    let router = routes::router(Arc::clone(&app));
+    server.spawn(listen::serve(listener, router, Patience::DEFAULT, stop.clone()));
 
     let outcome = tokio::select! {
         told = signals.next() => Ok(told),
