@@ -197,6 +197,7 @@ pub enum Method {
     Post,
     Put,
     Patch,
+    Delete,
 }
 
 impl From<Method> for reqwest::Method {
@@ -207,6 +208,7 @@ impl From<Method> for reqwest::Method {
             Method::Post => Self::POST,
             Method::Put => Self::PUT,
             Method::Patch => Self::PATCH,
+            Method::Delete => Self::DELETE,
         }
     }
 }
@@ -342,7 +344,11 @@ impl Response {
         body.freeze()
     }
 
-    async fn piece(&mut self) -> Result<Option<Bytes>, NetError> {
+    /// Reads the next piece of the body; `None` at its end.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the server is silent for too long.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, NetError> {
         match tokio::time::timeout(STALL, self.inner.chunk()).await {
             Ok(Ok(piece)) => Ok(piece),
             Ok(Err(error)) => Err(no_answer(&self.address, &error)),

@@ -7,6 +7,7 @@ use tar::{Builder, EntryType, Header};
 use wharf_spec::reference::Reference;
 
 use crate::{
+    blob::Blob,
     error::{OciError, Result},
     image::Image,
 };
@@ -29,12 +30,11 @@ pub fn write(image: &Image, references: &[Reference], writer: impl Write) -> Res
     append(&mut builder, &config_name, &image.config)?;
     let mut names = Vec::with_capacity(image.layers.len());
     for layer in &image.layers {
-        let name = format!("{}/layer.tar", layer.diff_id.hex());
-        let header = header(&name, layer.size)?;
-        let writer = builder.get_mut();
-        writer.write_all(header.as_bytes()).map_err(OciError::Write)?;
-        layer.layer.write(&mut *writer)?;
-        pad(writer, layer.size)?;
+        let name = format!("{}/layer.tar", layer.descriptor.digest.hex());
+        // A layer that is there twice is written once.
+        if !names.contains(&name) {
+            append_blob(&mut builder, &name, layer.descriptor.size, &*layer.content)?;
+        }
         names.push(name);
     }
     let manifest = [ManifestEntry {
@@ -48,12 +48,26 @@ pub fn write(image: &Image, references: &[Reference], writer: impl Write) -> Res
     writer.flush().map_err(OciError::Write)
 }
 
+/// Writes a blob as an entry, in pieces.
+pub(crate) fn append_blob(
+    builder: &mut Builder<impl Write>,
+    name: &str,
+    size: u64,
+    content: &dyn Blob,
+) -> Result<()> {
+    let header = header(name, size)?;
+    let writer = builder.get_mut();
+    writer.write_all(header.as_bytes()).map_err(OciError::Write)?;
+    content.write(writer)?;
+    pad(writer, size)
+}
+
 pub(crate) fn append(builder: &mut Builder<impl Write>, name: &str, bytes: &[u8]) -> Result<()> {
     let header = header(name, bytes.len() as u64)?;
     builder.append(&header, bytes).map_err(OciError::Write)
 }
 
-pub(crate) fn header(name: &str, size: u64) -> Result<Header> {
+fn header(name: &str, size: u64) -> Result<Header> {
     let mut header = Header::new_gnu();
     header.set_path(name).map_err(OciError::Write)?;
     header.set_entry_type(EntryType::Regular);

@@ -1,18 +1,20 @@
 //! An image into a registry: what is there is not sent, the manifest comes last.
 
-use std::{io, sync::Arc};
+use std::{collections::BTreeSet, fmt, io, sync::Arc};
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::mpsc;
 use wharf_spec::digest::Digest;
 
 use crate::{
-    descriptor::{Descriptor, Manifest, digest_of},
-    error::{OciError, Result as OciResult},
+    blob::Blob,
+    descriptor::Descriptor,
+    error::Result as OciResult,
     image::Image,
-    registry::{Registry, error::Result, upload::Source},
+    registry::{ManifestName, Registry, error::Result, upload::Source},
     replay::replay,
+    tree::{Part, Tree},
 };
 
 /// How many layers are sent at once.
@@ -70,99 +72,149 @@ pub struct Copied {
     pub sent: u64,
 }
 
-/// Copies an image into a registry.
+/// Copies an image, or an index of images, into a registry.
 ///
 /// # Errors
-/// When the registry refuses, or a file cannot be read or changes meanwhile. The tag is moved only when all is there.
+/// When the registry refuses, or a blob cannot be read or changes meanwhile. The tag is moved only when all is there.
 pub async fn copy(
-    image: &Arc<Image>,
+    tree: impl Into<Tree>,
     registry: &Registry,
     target: &Target,
     observer: &Observer,
 ) -> Result<Copied> {
-    let manifest = Manifest::of(image);
-    let bytes = Bytes::from(manifest.bytes());
-    let digest = digest_of(&bytes);
+    let tree = tree.into();
+    let digest = tree.digest();
     if registry.resolve(&target.repository, &target.tag).await? == Some(digest) {
         return Ok(Copied { digest, unchanged: true, sent: 0 });
     }
-    let copier = Copier { image, registry, target, observer };
-    let layers: Vec<_> = manifest
-        .layers
-        .iter()
-        .enumerate()
-        .map(|(index, layer)| copier.layer(index, layer))
-        .collect();
-    let layers = stream::iter(layers)
-        .buffer_unordered(PARALLEL)
-        .try_fold(0, async |sum, sent| Ok(sum + sent));
-    let sent = layers.await? + copier.config(&manifest.config).await?;
-    let digest = registry.put_manifest(&target.repository, &target.tag, &bytes).await?;
+    let copier = Copier { registry, target, observer };
+    let mut sent = copier.layers(&tree).await?;
+    for one in tree.walk() {
+        if let Some(config) = &one.config {
+            sent += copier.config(config).await?;
+        }
+        let name = if one.digest() == digest {
+            ManifestName::Tag(&target.tag)
+        } else {
+            ManifestName::Digest(one.digest())
+        };
+        registry.put_manifest(&target.repository, &name, &one.document).await?;
+    }
     Ok(Copied { digest, unchanged: false, sent })
 }
 
 struct Copier<'a> {
-    image: &'a Arc<Image>,
     registry: &'a Registry,
     target: &'a Target,
     observer: &'a Observer,
 }
 
 impl Copier<'_> {
-    /// Brings a layer there, and returns how many bytes were sent.
-    async fn layer(&self, index: usize, layer: &Descriptor) -> Result<u64> {
-        let way = self.bring(index, layer).await?;
-        (self.observer)(Step::Done { layer: layer.digest, size: layer.size, way });
-        Ok(if way == Way::Sent { layer.size } else { 0 })
+    /// Brings all layers there, several at once, and returns how many bytes were sent.
+    async fn layers(&self, tree: &Tree) -> Result<u64> {
+        let mut seen = BTreeSet::new();
+        let layers: Vec<_> = tree
+            .walk()
+            .into_iter()
+            .flat_map(|tree| &tree.layers)
+            .filter(|layer| seen.insert(layer.descriptor.digest))
+            .map(|layer| self.layer(layer).boxed())
+            .collect();
+        stream::iter(layers)
+            .buffer_unordered(PARALLEL)
+            .try_fold(0, async |sum, sent| Ok(sum + sent))
+            .await
     }
 
-    async fn bring(&self, index: usize, layer: &Descriptor) -> Result<Way> {
-        let repository = &self.target.repository;
-        if self.registry.has_blob(repository, layer.digest).await? {
+    async fn layer(&self, layer: &Part) -> Result<u64> {
+        let way = self.bring(layer).await?;
+        let Descriptor { digest: layer, size, .. } = layer.descriptor;
+        (self.observer)(Step::Done { layer, size, way });
+        Ok(if way == Way::Sent { size } else { 0 })
+    }
+
+    async fn bring(&self, layer: &Part) -> Result<Way> {
+        let (repository, digest) = (&self.target.repository, layer.descriptor.digest);
+        if self.registry.has_blob(repository, digest).await? {
             return Ok(Way::Found);
         }
-        for from in &self.target.mount_from {
-            if self.registry.mount(repository, layer.digest, from).await? {
+        let home = layer.home.iter().filter(|home| home.host == *self.registry.host());
+        let homes = home.map(|home| &home.repository).chain(&self.target.mount_from);
+        for from in homes.filter(|from| *from != repository) {
+            if self.registry.mount(repository, digest, from).await? {
                 return Ok(Way::Mounted);
             }
         }
-        let source = LayerSource {
-            image: self.image.clone(),
-            index,
-            descriptor: layer.clone(),
-            observer: self.observer.clone(),
-        };
-        self.registry.upload(repository, layer, &source).await?;
+        let source = PartSource { part: layer.clone(), observer: Some(self.observer.clone()) };
+        self.registry.upload(repository, &layer.descriptor, &source).await?;
         Ok(Way::Sent)
     }
 
-    async fn config(&self, config: &Descriptor) -> Result<u64> {
+    async fn config(&self, config: &Part) -> Result<u64> {
         let repository = &self.target.repository;
-        if self.registry.has_blob(repository, config.digest).await? {
+        if self.registry.has_blob(repository, config.descriptor.digest).await? {
             return Ok(0);
         }
-        let source = ConfigSource(self.image.clone());
-        self.registry.upload(repository, config, &source).await?;
-        Ok(config.size)
+        let source = PartSource { part: config.clone(), observer: None };
+        self.registry.upload(repository, &config.descriptor, &source).await?;
+        Ok(config.descriptor.size)
     }
 }
 
-/// A layer, written anew each time.
-struct LayerSource {
-    image: Arc<Image>,
-    index: usize,
-    descriptor: Descriptor,
+/// A blob that tells an observer how far it is.
+#[derive(Clone)]
+struct Watched {
+    part: Part,
     observer: Observer,
 }
 
-impl Source for LayerSource {
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.part.fmt(f)
+    }
+}
+
+impl Blob for Watched {
+    fn write(&self, writer: &mut dyn io::Write) -> OciResult<()> {
+        let Descriptor { digest: layer, size, .. } = self.part.descriptor;
+        let say = |sent| (self.observer)(Step::Progress { layer, sent, size });
+        self.part.content.write(&mut Observed { writer, sent: 0, said: 0, say: &say })?;
+        (self.observer)(Step::Done { layer, size, way: Way::Sent });
+        Ok(())
+    }
+}
+
+impl Image {
+    /// Returns the same image, whose layers tell an observer when they are written.
+    #[must_use]
+    pub fn watched(mut self, observer: &Observer) -> Self {
+        for layer in &mut self.layers {
+            let (descriptor, content) = (layer.descriptor.clone(), layer.content.clone());
+            let part = Part { descriptor, content, home: None };
+            layer.content = Arc::new(Watched { part, observer: observer.clone() });
+        }
+        self
+    }
+}
+
+/// A blob, written anew each time.
+struct PartSource {
+    part: Part,
+    /// Hears how far it is.
+    observer: Option<Observer>,
+}
+
+impl Source for PartSource {
     fn replay(&self, skip: u64) -> mpsc::Receiver<OciResult<Bytes>> {
-        let (image, index) = (self.image.clone(), self.index);
-        let (observer, Descriptor { digest: layer, size, .. }) =
-            (self.observer.clone(), self.descriptor.clone());
+        let (part, observer) = (self.part.clone(), self.observer.clone());
+        let Descriptor { digest: layer, size, .. } = part.descriptor;
         replay(skip, move |writer| {
-            let say = |sent| observer(Step::Progress { layer, sent, size });
-            image.layers[index].layer.write(Observed { writer, sent: 0, said: 0, say: &say })
+            let say = |sent| {
+                if let Some(observer) = &observer {
+                    observer(Step::Progress { layer, sent, size });
+                }
+            };
+            part.content.write(&mut Observed { writer, sent: 0, said: 0, say: &say })
         })
     }
 }
@@ -188,14 +240,5 @@ impl io::Write for Observed<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.writer.flush()
-    }
-}
-
-struct ConfigSource(Arc<Image>);
-
-impl Source for ConfigSource {
-    fn replay(&self, skip: u64) -> mpsc::Receiver<OciResult<Bytes>> {
-        let image = self.0.clone();
-        replay(skip, move |writer| writer.write_all(&image.config).map_err(OciError::Write))
     }
 }

@@ -1,30 +1,32 @@
 //! An image as an OCI layout (image-spec, `image-layout.md`): a folder of blobs by digest, or the same in one tar.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{BufWriter, Write},
     path::Path,
 };
 
+use bytes::Bytes;
 use serde::Serialize;
 use tar::Builder;
 use wharf_spec::{digest::Digest, reference::Reference};
 
 use crate::{
-    archive::{append, header, pad},
-    descriptor::{Descriptor, MANIFEST, Manifest, digest_of},
+    archive::{append, append_blob},
+    descriptor::{Descriptor, Document, INDEX},
     error::{OciError, Result},
-    image::{Image, WrittenLayer},
+    image::Image,
+    tree::{Part, Tree},
 };
-
-const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 
 /// The image under one of its names.
 #[derive(Serialize)]
 struct Named {
     #[serde(flatten)]
     manifest: Descriptor,
-    annotations: Names,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<Names>,
 }
 
 /// What tools call the image: containerd by its whole name, others by its tag.
@@ -45,30 +47,31 @@ struct Index {
 }
 
 /// One file of a layout.
-struct Blob<'a> {
+struct Piece {
     path: String,
-    content: Content<'a>,
+    content: Content,
 }
 
-enum Content<'a> {
-    Bytes(Vec<u8>),
-    Layer(&'a WrittenLayer),
+enum Content {
+    Bytes(Bytes),
+    Part(Part),
 }
 
-/// Writes the image into an empty folder, under these names. Blocks: call it on a thread of its own.
+/// Writes an image, or an index of images, into an empty folder, under these names. Blocks: call it on a thread of
+/// its own.
 ///
 /// # Errors
 /// When a file cannot be read, changed since the image was made, or cannot be written.
-pub fn write_folder(image: &Image, references: &[Reference], folder: &Path) -> Result<()> {
-    for blob in blobs(image, references) {
-        let path = folder.join(&blob.path);
+pub fn write_folder(tree: impl Into<Tree>, references: &[Reference], folder: &Path) -> Result<()> {
+    for piece in pieces(&tree.into(), references) {
+        let path = folder.join(&piece.path);
         let parent = path.parent().expect("every blob lies in the folder");
         fs::create_dir_all(parent).map_err(OciError::Write)?;
         let mut file =
             BufWriter::with_capacity(1 << 20, File::create(path).map_err(OciError::Write)?);
-        match blob.content {
+        match piece.content {
             Content::Bytes(bytes) => file.write_all(&bytes).map_err(OciError::Write)?,
-            Content::Layer(layer) => layer.layer.write(&mut file)?,
+            Content::Part(part) => part.content.write(&mut file)?,
         }
         file.flush().map_err(OciError::Write)?;
     }
@@ -79,17 +82,17 @@ pub fn write_folder(image: &Image, references: &[Reference], folder: &Path) -> R
 ///
 /// # Errors
 /// When a file cannot be read, changed since the image was made, or the writer fails.
-pub fn write_archive(image: &Image, references: &[Reference], writer: impl Write) -> Result<()> {
+pub fn write_archive(
+    tree: impl Into<Tree>,
+    references: &[Reference],
+    writer: impl Write,
+) -> Result<()> {
     let mut builder = Builder::new(writer);
-    for blob in blobs(image, references) {
-        match blob.content {
-            Content::Bytes(bytes) => append(&mut builder, &blob.path, &bytes)?,
-            Content::Layer(layer) => {
-                let header = header(&blob.path, layer.size)?;
-                let writer = builder.get_mut();
-                writer.write_all(header.as_bytes()).map_err(OciError::Write)?;
-                layer.layer.write(&mut *writer)?;
-                pad(writer, layer.size)?;
+    for Piece { path, content } in pieces(&tree.into(), references) {
+        match content {
+            Content::Bytes(bytes) => append(&mut builder, &path, &bytes)?,
+            Content::Part(part) => {
+                append_blob(&mut builder, &path, part.descriptor.size, &*part.content)?;
             }
         }
     }
@@ -99,51 +102,56 @@ pub fn write_archive(image: &Image, references: &[Reference], writer: impl Write
 
 /// Returns the digest of the image's manifest: what registries name the image by.
 pub fn manifest_digest(image: &Image) -> Digest {
-    digest_of(&Manifest::of(image).bytes())
+    image.manifest.descriptor().digest
 }
 
-fn blobs<'a>(image: &'a Image, references: &[Reference]) -> Vec<Blob<'a>> {
-    let manifest = Manifest::of(image).bytes();
-    let bytes =
-        |path: &str, bytes: Vec<u8>| Blob { path: path.to_owned(), content: Content::Bytes(bytes) };
-    let mut blobs = vec![
-        bytes("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec()),
-        bytes("index.json", index(&manifest, references)),
+fn pieces(tree: &Tree, references: &[Reference]) -> Vec<Piece> {
+    let mut pieces = vec![
+        Piece {
+            path: "oci-layout".to_owned(),
+            content: Content::Bytes(Bytes::from_static(br#"{"imageLayoutVersion":"1.0.0"}"#)),
+        },
+        Piece {
+            path: "index.json".to_owned(),
+            content: Content::Bytes(index(&tree.document, references).into()),
+        },
     ];
-    let config_path = blob_path(&image.config_digest());
-    blobs.push(Blob { path: blob_path(&digest_of(&manifest)), content: Content::Bytes(manifest) });
-    blobs.push(Blob { path: config_path, content: Content::Bytes(image.config.clone()) });
-    for layer in &image.layers {
-        let path = blob_path(&layer.diff_id);
-        if blobs.iter().all(|blob| blob.path != path) {
-            blobs.push(Blob { path, content: Content::Layer(layer) });
+    let mut seen = BTreeSet::new();
+    // From the top, as readers go.
+    for tree in tree.walk().into_iter().rev() {
+        let digest = tree.digest();
+        if seen.insert(digest) {
+            let content = Content::Bytes(tree.document.bytes.clone());
+            pieces.push(Piece { path: blob_path(&digest), content });
+        }
+        for part in tree.config.iter().chain(&tree.layers) {
+            if seen.insert(part.descriptor.digest) {
+                let path = blob_path(&part.descriptor.digest);
+                pieces.push(Piece { path, content: Content::Part(part.clone()) });
+            }
         }
     }
-    blobs
+    pieces
 }
 
-fn index(manifest: &[u8], references: &[Reference]) -> Vec<u8> {
-    let descriptor = Descriptor {
-        media_type: MANIFEST,
-        digest: digest_of(manifest),
-        size: manifest.len() as u64,
-    };
+fn index(manifest: &Document, references: &[Reference]) -> Vec<u8> {
+    let descriptor = manifest.descriptor();
     let named = |reference: &Reference| Named {
         manifest: descriptor.clone(),
-        annotations: Names {
+        annotations: Some(Names {
             whole: reference.to_string(),
             tag: reference.tag().unwrap_or("latest").to_owned(),
-        },
+        }),
     };
-    let index = Index {
-        schema_version: 2,
-        media_type: INDEX_TYPE,
-        manifests: references.iter().map(named).collect(),
-    };
+    let mut manifests: Vec<_> = references.iter().map(named).collect();
+    if manifests.is_empty() {
+        manifests.push(Named { manifest: descriptor.clone(), annotations: None });
+    }
+    let index = Index { schema_version: 2, media_type: INDEX, manifests };
     serde_json::to_vec(&index).expect("an index is plain data")
 }
 
-fn blob_path(digest: &Digest) -> String {
+pub(crate) fn blob_path(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }
 
@@ -153,6 +161,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        descriptor::digest_of,
         image::{NamedLayer, RunConfig},
         layer::{self, Entry, Layer, Mode},
     };
@@ -187,7 +196,7 @@ mod tests {
     #[test]
     fn every_blob_is_named_by_what_it_holds() {
         let mut archive = Vec::new();
-        write_archive(&image(), &references(), &mut archive).unwrap();
+        write_archive(image(), &references(), &mut archive).unwrap();
         let blobs = files_of(&archive);
         let named: Vec<_> = blobs
             .iter()
@@ -203,9 +212,9 @@ mod tests {
     #[test]
     fn folder_and_archive_hold_the_same() {
         let folder = tempfile::tempdir().unwrap();
-        write_folder(&image(), &references(), folder.path()).unwrap();
+        write_folder(image(), &references(), folder.path()).unwrap();
         let mut archive = Vec::new();
-        write_archive(&image(), &references(), &mut archive).unwrap();
+        write_archive(image(), &references(), &mut archive).unwrap();
         for (path, content) in files_of(&archive) {
             assert_eq!(fs::read(folder.path().join(&path)).unwrap(), content, "{path}");
         }
@@ -214,7 +223,7 @@ mod tests {
     #[test]
     fn the_index_has_every_name() {
         let index: serde_json::Value =
-            serde_json::from_slice(&index(&Manifest::of(&image()).bytes(), &references())).unwrap();
+            serde_json::from_slice(&index(image().manifest(), &references())).unwrap();
         let names: Vec<_> = index["manifests"]
             .as_array()
             .unwrap()

@@ -1,16 +1,12 @@
 //! A layer not yet written: a recipe that can be replayed, so that no layer is ever whole in memory.
 
-mod tar;
+pub(crate) mod tar;
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::{io::Write, path::PathBuf};
 
-use sha2::{Digest as _, Sha256};
-use wharf_spec::digest::{Algorithm, Digest};
+use wharf_spec::{digest::Digest, stamp::Stamp};
 
-use crate::error::Result;
+use crate::{blob::Hashing, error::Result};
 
 /// One file, folder or link of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,54 +57,81 @@ impl Content {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
     entries: Vec<Entry>,
+    measure: Option<Measure>,
+}
+
+/// What a layer was found to be, and in which state its files were then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measure {
+    /// Of the uncompressed tar: OCI's `diff_id`.
+    pub digest: Digest,
+    /// Bytes of the uncompressed tar.
+    pub size: u64,
+    /// One for each entry; none for what is no file of the disk.
+    pub stamps: Vec<Option<Stamp>>,
 }
 
 impl Layer {
+    /// Changes when the same entries would be written otherwise.
+    pub const FRAMING: &str = "tar v1";
+
     /// Returns a recipe of these files.
     pub fn new(mut entries: Vec<Entry>) -> Self {
         entries.sort_by(|a, b| a.path.cmp(&b.path));
-        Self { entries }
+        Self { entries, measure: None }
+    }
+
+    /// Returns what is in it, in order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Returns the same layer with its digest known: it is not read for that again, and whoever writes it refuses
+    /// files that are no longer as they were measured.
+    #[must_use]
+    pub fn measured(self, measure: Measure) -> Self {
+        Self { measure: Some(measure), ..self }
     }
 
     /// Writes the layer as an uncompressed tar.
     ///
     /// # Errors
-    /// When a file cannot be read, has changed its size, or the writer fails.
+    /// When a file cannot be read, changed while or since it was measured, or the writer fails.
     pub fn write(&self, writer: impl Write) -> Result<()> {
-        tar::write(&self.entries, writer)
+        let expected = self.measure.as_ref().map(|measure| measure.stamps.as_slice());
+        tar::write(&self.entries, expected, writer).map(drop)
     }
 
-    /// Reads all files once and returns the digest of the uncompressed tar (OCI's `diff_id`) and its size.
+    /// Reads all files once for the digest of the layer.
     ///
     /// # Errors
-    /// When a file cannot be read.
+    /// When a file cannot be read, or changes meanwhile.
+    pub fn measure(&self) -> Result<Measure> {
+        let mut hashing = Hashing::new();
+        let stamps = tar::write(&self.entries, None, &mut hashing)?;
+        let (digest, size) = hashing.finish();
+        Ok(Measure { digest, size, stamps })
+    }
+
+    /// Returns the digest of the uncompressed tar (OCI's `diff_id`) and its size; all files are read once for it,
+    /// unless it is known.
+    ///
+    /// # Errors
+    /// As [`Layer::measure`].
     pub fn digest(&self) -> Result<(Digest, u64)> {
-        let mut hasher = Hashing { hash: Sha256::new(), size: 0 };
-        self.write(&mut hasher)?;
-        Ok((Digest::new(Algorithm::Sha256, hasher.hash.finalize().into()), hasher.size))
-    }
-}
-
-struct Hashing {
-    hash: Sha256,
-    size: u64,
-}
-
-impl Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.hash.update(bytes);
-        self.size += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        match &self.measure {
+            Some(Measure { digest, size, .. }) => Ok((*digest, *size)),
+            None => self.measure().map(|Measure { digest, size, .. }| (digest, size)),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
+    use crate::error::OciError;
 
     fn entry(path: &str, content: Content) -> Entry {
         Entry { path: path.to_owned(), mode: Mode::Plain, content }
@@ -139,6 +162,48 @@ mod tests {
             let layer = Layer::new(vec![entry("a", Content::File { path: file.clone(), size })]);
             assert!(layer.digest().is_err(), "{size} bytes were expected, 4 are there");
         }
+    }
+
+    #[test]
+    fn a_file_that_changed_since_it_was_measured_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x");
+        std::fs::write(&file, "abc").unwrap();
+        let layer = Layer::new(vec![entry("a", Content::File { path: file.clone(), size: 3 })]);
+        let measure = layer.measure().unwrap();
+        let layer = layer.measured(measure.clone());
+        layer.write(io::sink()).unwrap();
+        let times = std::fs::metadata(&file).unwrap();
+        // Its time of change differs by more than a tick of the file system's clock.
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        std::fs::write(&file, "abd").unwrap();
+        let open = std::fs::File::options().write(true).open(&file).unwrap();
+        open.set_modified(times.modified().unwrap()).unwrap();
+        assert!(matches!(layer.write(io::sink()), Err(OciError::Changed { .. })));
+        assert_eq!(layer.digest().unwrap(), (measure.digest, measure.size));
+    }
+
+    #[test]
+    fn a_file_that_changes_while_it_is_read_is_refused() {
+        struct Meddler<'a>(&'a std::path::Path);
+
+        impl Write for Meddler<'_> {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                std::fs::write(self.0, "abcd")?;
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x");
+        std::fs::write(&file, "abc").unwrap();
+        let layer = Layer::new(vec![entry("a", Content::File { path: file.clone(), size: 3 })]);
+        let error = layer.write(Meddler(&file));
+        assert!(matches!(error, Err(OciError::Changed { .. })), "{error:?}");
     }
 
     #[test]

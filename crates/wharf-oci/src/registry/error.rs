@@ -57,12 +57,20 @@ pub enum RegistryError {
         #[source]
         source: Refusal,
     },
+    #[error("the registry takes no attachments")]
+    NoAttachments {
+        host: String,
+        #[source]
+        source: Refusal,
+    },
     #[error("the registry sends wharf elsewhere: its {what} is at {to}, not at {host}")]
     Elsewhere { host: String, what: &'static str, to: String },
     #[error("the registry's {what} cannot be used: {why}")]
     Answer { host: String, what: &'static str, why: String },
     #[error("the registry's {what} is larger than {limit} bytes")]
     TooLarge { host: String, what: &'static str, limit: usize },
+    #[error("the registry does not remove images")]
+    NoDeletion { host: String },
     #[error("the registry holds {found} where {expected} was asked for")]
     Digest { host: String, expected: Digest, found: Digest },
     #[error("the credentials of the registry cannot be read")]
@@ -112,19 +120,17 @@ impl Explain for RegistryError {
                 _ => codes::REGISTRY_UNREACHABLE,
             },
             Self::Credentials { .. } | Self::NoCredentials { .. } => codes::REGISTRY_CREDENTIALS,
-            Self::Forbidden { .. } => codes::REGISTRY_FORBIDDEN,
+            Self::Forbidden { .. } | Self::NoDeletion { .. } => codes::REGISTRY_FORBIDDEN,
             Self::NotFound { .. } => codes::REGISTRY_NOT_FOUND,
             Self::TooMany { .. } => codes::REGISTRY_BUSY,
+            Self::NoAttachments { .. } => codes::NO_ATTACHMENTS,
             Self::Elsewhere { .. } => codes::REGISTRY_ELSEWHERE,
             Self::Refused { .. }
             | Self::Answer { .. }
             | Self::TooLarge { .. }
             | Self::Digest { .. } => codes::REGISTRY_ANSWER,
             Self::Keychain(_) => codes::CREDENTIALS,
-            Self::Image(error) => match error {
-                OciError::Changed { .. } => codes::CHANGED_MEANWHILE,
-                _ => codes::FILE_ACCESS,
-            },
+            Self::Image(error) => error.code(),
         }
     }
 
@@ -144,8 +150,16 @@ impl Explain for RegistryError {
             Self::TooMany { host, .. } => format!(
                 "wait a while; registries often allow more to those who `wharf login {host}`"
             ),
+            Self::NoAttachments { .. } => {
+                "push without SBOM and provenance, `--no-sbom`, or use a registry that keeps them"
+                    .to_owned()
+            }
             Self::Elsewhere { what: "token server", to, .. } => format!(
                 "if you trust that server with your password, say so: `--token-host {}`",
+                host_of(to)
+            ),
+            Self::Elsewhere { what: "storage of blobs", to, .. } => format!(
+                "if that is where the registry keeps its blobs, allow it: `--storage-host {}`",
                 host_of(to)
             ),
             Self::Elsewhere { .. } => {
@@ -159,7 +173,11 @@ impl Explain for RegistryError {
             | Self::Digest { .. } => {
                 "is it a registry? `curl -i https://HOST/v2/` shows how it answers".to_owned()
             }
-            Self::Image(_) => "leave the model's files alone while they are pushed".to_owned(),
+            Self::NoDeletion { .. } => {
+                "have who runs the registry allow it (`storage.delete.enabled: true` in its configuration)"
+                    .to_owned()
+            }
+            Self::Image(error) => return error.hints(),
         };
         vec![hint]
     }

@@ -5,7 +5,7 @@
 //! [`RegistryError::Elsewhere`]). Plain HTTP is spoken to this machine only, or where the user says so.
 //!
 //! - [`host`]: which registry; [`error`]: what can go wrong;
-//! - `auth` and `challenge`: proof of who asks; `upload`: blobs; this file: connecting, asking again, manifests.
+//! - `auth` and `challenge`: proof of who asks; `upload` and [`download`]: blobs; `tags`: listing and removing; this file: connecting, asking again, manifests.
 
 pub mod host;
 
@@ -16,6 +16,12 @@ mod auth;
 mod challenge;
 
 pub(crate) mod upload;
+
+pub mod download;
+
+mod tags;
+
+pub mod referrers;
 
 use std::sync::atomic::AtomicBool;
 
@@ -34,8 +40,9 @@ use self::{
     host::RegistryHost,
 };
 use crate::{
-    descriptor::{MANIFEST, digest_of},
+    descriptor::{DOCKER_LIST, DOCKER_MANIFEST, Document, INDEX, MANIFEST, digest_of},
     keychain::{Credential, Keychain},
+    manifest::{self, Content},
 };
 
 /// The largest manifest that is read, in bytes (distribution's own limit).
@@ -61,6 +68,8 @@ pub struct Access {
     pub plain_http: PlainHttp,
     /// Hosts of token servers that may be asked, and given the password, besides the registry's own.
     pub token_hosts: Vec<String>,
+    /// Hosts that blobs may be fetched from when the registry sends there, besides its own.
+    pub storage_hosts: Vec<String>,
     /// How much is sent at once to a registry that refuses whole layers; [`CHUNK`] is a good size.
     pub chunk: u64,
 }
@@ -82,6 +91,7 @@ pub struct Registry {
     base: Address,
     client: Client,
     auth: Auth,
+    storage_hosts: Vec<String>,
     chunk: u64,
     /// Whole layers were refused: they are sent in chunks.
     wants_chunks: AtomicBool,
@@ -132,7 +142,14 @@ impl Registry {
         }
         let client = access.client.clone();
         let chunk = access.chunk.max(1);
-        Ok(Self { host, base, client, auth, chunk, wants_chunks: AtomicBool::new(false) })
+        let storage_hosts = access.storage_hosts.clone();
+        let wants_chunks = AtomicBool::new(false);
+        Ok(Self { host, base, client, auth, storage_hosts, chunk, wants_chunks })
+    }
+
+    /// Returns which registry it is.
+    pub fn host(&self) -> &RegistryHost {
+        &self.host
     }
 
     /// Asks for nothing but to be let in.
@@ -150,10 +167,25 @@ impl Registry {
     /// When the registry refuses, or answers with what no registry would.
     pub async fn resolve(&self, repository: &str, tag: &str) -> Result<Option<Digest>> {
         // With the right to write: a repository that is made by the first push may be read by nobody else.
-        let scopes = [push(repository)];
-        let name = ManifestName::Tag(tag);
-        let address = self.manifest_address(repository, &name)?;
-        let answer = self.read_only(&scopes, Method::Head, &address).await?;
+        self.look_for(&[push(repository)], repository, &ManifestName::Tag(tag)).await
+    }
+
+    /// Returns the digest of what is there under a name.
+    ///
+    /// # Errors
+    /// When the registry refuses, or answers with what no registry would.
+    pub async fn find(&self, repository: &str, name: &ManifestName<'_>) -> Result<Option<Digest>> {
+        self.look_for(&[pull(repository)], repository, name).await
+    }
+
+    async fn look_for(
+        &self,
+        scopes: &[String],
+        repository: &str,
+        name: &ManifestName<'_>,
+    ) -> Result<Option<Digest>> {
+        let address = self.manifest_address(repository, name)?;
+        let answer = self.read_only(scopes, Method::Head, &address).await?;
         // 403: some registries say so of what is not there; whether it is true shows when something is sent.
         if matches!(answer.status(), 403 | 404) {
             return Ok(None);
@@ -162,7 +194,7 @@ impl Registry {
         if let Some(digest) = answer.header("docker-content-digest") {
             return Ok(Some(digest.parse().map_err(|error| self.answer("digest", error))?));
         }
-        let manifest = self.read_manifest(&scopes, repository, &name).await?;
+        let manifest = self.read_manifest(scopes, repository, name).await?;
         Ok(Some(digest_of(&manifest)))
     }
 
@@ -174,15 +206,39 @@ impl Registry {
         self.read_manifest(&[pull(repository)], repository, name).await
     }
 
+    /// Reads and checks a manifest or an index.
+    ///
+    /// # Errors
+    /// As [`Registry::manifest`], and when it cannot be used.
+    pub async fn document(
+        &self,
+        repository: &str,
+        name: &ManifestName<'_>,
+    ) -> Result<(Document, Content)> {
+        let (bytes, declared) = self.fetch(&[pull(repository)], repository, name).await?;
+        manifest::parse(&bytes, declared.as_deref()).map_err(RegistryError::Image)
+    }
+
     async fn read_manifest(
         &self,
         scopes: &[String],
         repository: &str,
         name: &ManifestName<'_>,
     ) -> Result<Bytes> {
+        self.fetch(scopes, repository, name).await.map(|(bytes, _)| bytes)
+    }
+
+    /// Returns a manifest, and what the registry says that it is.
+    async fn fetch(
+        &self,
+        scopes: &[String],
+        repository: &str,
+        name: &ManifestName<'_>,
+    ) -> Result<(Bytes, Option<String>)> {
         let address = self.manifest_address(repository, name)?;
         let answer = self.read_only(scopes, Method::Get, &address).await?;
         let answer = self.expect(answer, &[200]).await?;
+        let declared = answer.header("content-type").map(str::to_owned);
         let bytes = answer.bytes(MAX_MANIFEST).await;
         let bytes = bytes.map_err(|error| self.network("manifest", error))?;
         match name {
@@ -191,29 +247,29 @@ impl Registry {
                 let host = self.host.to_string();
                 Err(RegistryError::Digest { host, expected: *expected, found })
             }
-            _ => Ok(bytes),
+            _ => Ok((bytes, declared)),
         }
     }
 
-    /// Gives the registry a manifest under a tag. All that it names must be there.
+    /// Gives the registry a manifest under a tag, or its digest. All that it names must be there.
     ///
     /// # Errors
     /// When the registry refuses, or has taken it for something else.
     pub async fn put_manifest(
         &self,
         repository: &str,
-        tag: &str,
-        manifest: &Bytes,
+        name: &ManifestName<'_>,
+        manifest: &Document,
     ) -> Result<Digest> {
-        let address = self.manifest_address(repository, &ManifestName::Tag(tag))?;
+        let address = self.manifest_address(repository, name)?;
         let make = || {
             Request::new(Method::Put, address.clone())
-                .header("content-type", MANIFEST)
-                .body(Body::Bytes(manifest.clone()))
+                .header("content-type", &manifest.media_type)
+                .body(Body::Bytes(manifest.bytes.clone()))
         };
         let answer = self.exchange(&[push(repository)], make).await?;
         let answer = self.expect(answer, &[201]).await?;
-        let expected = digest_of(manifest);
+        let expected = digest_of(&manifest.bytes);
         match answer.header("docker-content-digest").map(str::parse) {
             // It does not say what it took, so it is asked for that.
             None => {
@@ -254,9 +310,9 @@ impl Registry {
             let make = || {
                 Request::new(method, address.clone())
                     .header("accept", MANIFEST)
-                    .header("accept", "application/vnd.oci.image.index.v1+json")
-                    .header("accept", "application/vnd.docker.distribution.manifest.v2+json")
-                    .header("accept", "application/vnd.docker.distribution.manifest.list.v2+json")
+                    .header("accept", INDEX)
+                    .header("accept", DOCKER_MANIFEST)
+                    .header("accept", DOCKER_LIST)
             };
             let answer = self.exchange(scopes, make).await?;
             if !(300..400).contains(&answer.status()) {

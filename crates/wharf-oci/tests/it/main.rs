@@ -8,4 +8,12 @@ mod hostile;
 
 mod push;
 
+mod reading;
+
 mod tokens;
+
+mod attachments;
+
+mod signatures;
+
+mod wheels;

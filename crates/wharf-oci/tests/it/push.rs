@@ -16,7 +16,7 @@ pub(crate) fn target() -> Target {
     Target { repository: "ml/iris".to_owned(), tag: "1".to_owned(), mount_from: Vec::new() }
 }
 
-pub(crate) async fn send(image: &Arc<Image>, registry: &Registry) -> Result<Copied, RegistryError> {
+pub(crate) async fn send(image: &Image, registry: &Registry) -> Result<Copied, RegistryError> {
     let silent: Observer = Arc::new(|_| {});
     copy(image, registry, &target(), &silent).await
 }

@@ -13,7 +13,7 @@ use std::{
 
 use wharf_net::client::{Client, Settings};
 use wharf_oci::{
-    descriptor::digest_of,
+    descriptor::{INDEX, digest_of},
     image::{Image, NamedLayer, RunConfig},
     keychain::{Credential, Keychain},
     layer::{Content, Entry, Layer, Mode},
@@ -50,6 +50,8 @@ pub(crate) enum Answer {
     Normal,
     /// Status, headers, body.
     With(u16, Vec<(&'static str, String)>, String),
+    /// As a registry should, but that the line breaks after so many bytes of the answer's body.
+    Part(u64),
     /// A body without end.
     Endless(u16),
     /// The connection is cut after so many bytes of the request's body.
@@ -81,6 +83,7 @@ struct Shared {
     connections: AtomicU64,
     written: AtomicU64,
     ended: AtomicBool,
+    lists: AtomicBool,
 }
 
 impl Stub {
@@ -94,6 +97,7 @@ impl Stub {
             connections: AtomicU64::new(0),
             written: AtomicU64::new(0),
             ended: AtomicBool::new(false),
+            lists: AtomicBool::new(false),
         });
         let serving = shared.clone();
         thread::spawn(move || {
@@ -108,6 +112,12 @@ impl Stub {
             }
         });
         Self { address, shared }
+    }
+
+    /// Lets it list what is attached to an image (distribution-spec 1.1).
+    pub(crate) fn that_lists(self) -> Self {
+        self.shared.lists.store(true, Ordering::SeqCst);
+        self
     }
 
     /// A server that nobody should ever talk to.
@@ -165,6 +175,7 @@ impl Drop for Stub {
 
 impl Shared {
     fn talk(&self, stream: TcpStream) -> std::io::Result<()> {
+        stream.set_nodelay(true)?;
         let mut reader = BufReader::new(stream.try_clone()?);
         let mut writer = stream;
         while let Some(mut seen) = read_head(&mut reader)? {
@@ -184,9 +195,10 @@ impl Shared {
             seen.size = body.len() as u64;
             self.seen.lock().unwrap().push(seen.clone());
             match answer {
-                Answer::Normal => self.normal(&seen, body, &mut writer)?,
+                Answer::Normal => self.normal(&seen, body, &mut writer, u64::MAX)?,
+                Answer::Part(bytes) => return self.normal(&seen, body, &mut writer, bytes),
                 Answer::With(status, headers, text) => {
-                    self.reply(&mut writer, &seen, status, &headers, text.as_bytes())?;
+                    self.reply(&mut writer, &seen, status, &headers, text.as_bytes(), u64::MAX)?;
                 }
                 Answer::Endless(status) => return self.endless(&mut writer, status),
                 Answer::Cut(_) => return Ok(()),
@@ -217,13 +229,15 @@ impl Shared {
         status: u16,
         headers: &[(&str, String)],
         body: &[u8],
+        most: u64,
     ) -> std::io::Result<()> {
         let headers: String =
             headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let length = body.len();
         write!(writer, "HTTP/1.1 {status} x\r\ncontent-length: {length}\r\n{headers}\r\n")?;
         if seen.method != "HEAD" {
-            writer.write_all(body)?;
+            let most = usize::try_from(most).unwrap_or(usize::MAX).min(body.len());
+            writer.write_all(&body[..most])?;
         }
         Ok(())
     }
@@ -234,7 +248,13 @@ impl Shared {
         held.sessions.entry(session).or_default().extend_from_slice(body);
     }
 
-    fn normal(&self, seen: &Seen, body: Vec<u8>, writer: &mut TcpStream) -> std::io::Result<()> {
+    fn normal(
+        &self,
+        seen: &Seen,
+        body: Vec<u8>,
+        writer: &mut TcpStream,
+        most: u64,
+    ) -> std::io::Result<()> {
         let path = seen.path.split('?').next().unwrap_or_default();
         let (status, headers, body) = match seen.method.as_str() {
             _ if path == "/v2/" => (200, vec![], vec![]),
@@ -245,14 +265,33 @@ impl Shared {
                 (202, vec![("location", format!("{path}?state=next"))], vec![])
             }
             "PUT" if path.contains("/manifests/") => {
-                let digest = digest_of(&body).to_string();
-                self.held.lock().unwrap().manifests.insert(path.to_owned(), body);
-                (201, vec![("docker-content-digest", digest)], vec![])
+                let mut headers = vec![("docker-content-digest", digest_of(&body).to_string())];
+                if self.lists.load(Ordering::SeqCst)
+                    && let Some(subject) = subject(&body)
+                {
+                    headers.push(("oci-subject", subject));
+                }
+                let parent = path.rsplit_once('/').map_or(path, |(parent, _)| parent);
+                let digest = digest_of(&body);
+                let mut held = self.held.lock().unwrap();
+                held.manifests.insert(format!("{parent}/{digest}"), body.clone());
+                held.manifests.insert(path.to_owned(), body);
+                (201, headers, vec![])
             }
             "PUT" => self.finish(seen, &body),
+            _ if path.contains("/referrers/") && self.lists.load(Ordering::SeqCst) => {
+                self.referrers(path)
+            }
             _ => self.find(path),
         };
-        self.reply(writer, seen, status, &headers, &body)
+        let from = seen.headers.get("range").filter(|_| status == 200);
+        let from = from.and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
+        let Some(from) = from.and_then(|from| from.parse::<usize>().ok()) else {
+            return self.reply(writer, seen, status, &headers, &body, most);
+        };
+        let range = format!("bytes {from}-{}/{}", body.len() - 1, body.len());
+        let headers = [("content-range", range)];
+        self.reply(writer, seen, 206, &headers, &body[from..], most)
     }
 
     fn open(&self, path: &str, full: &str) -> (u16, Vec<(&'static str, String)>, Vec<u8>) {
@@ -282,6 +321,27 @@ impl Shared {
         (201, vec![], vec![])
     }
 
+    fn referrers(&self, path: &str) -> (u16, Vec<(&'static str, String)>, Vec<u8>) {
+        let wanted = path.rsplit('/').next();
+        let held = self.held.lock().unwrap();
+        let of_image = held.manifests.values().filter(|bytes| subject(bytes).as_deref() == wanted);
+        let listed: Vec<_> = of_image
+            .map(|bytes| {
+                let manifest: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+                serde_json::json!({
+                    "mediaType": manifest["mediaType"],
+                    "digest": digest_of(bytes).to_string(),
+                    "size": bytes.len(),
+                    "artifactType": manifest["artifactType"],
+                    "annotations": manifest["annotations"].as_object().cloned().unwrap_or_default(),
+                })
+            })
+            .collect();
+        let index =
+            serde_json::json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": listed});
+        (200, vec![("content-type", INDEX.to_owned())], index.to_string().into_bytes())
+    }
+
     fn find(&self, path: &str) -> (u16, Vec<(&'static str, String)>, Vec<u8>) {
         let held = self.held.lock().unwrap();
         if let Some(session) =
@@ -296,7 +356,10 @@ impl Shared {
         }
         if let Some(manifest) = held.manifests.get(path) {
             let digest = digest_of(manifest).to_string();
-            return (200, vec![("docker-content-digest", digest)], manifest.clone());
+            let document: serde_json::Value = serde_json::from_slice(manifest).unwrap_or_default();
+            let media_type = document["mediaType"].as_str().unwrap_or_default().to_owned();
+            let headers = vec![("docker-content-digest", digest), ("content-type", media_type)];
+            return (200, headers, manifest.clone());
         }
         let digest = path.rsplit('/').next().unwrap_or_default();
         match held.blobs.get(&format!("{}@{digest}", repository_of(path))) {
@@ -304,6 +367,12 @@ impl Shared {
             None => (404, vec![], vec![]),
         }
     }
+}
+
+/// The digest of the image that a manifest is attached to.
+fn subject(manifest: &[u8]) -> Option<String> {
+    let manifest: serde_json::Value = serde_json::from_slice(manifest).ok()?;
+    manifest["subject"]["digest"].as_str().map(str::to_owned)
 }
 
 fn repository_of(path: &str) -> &str {
@@ -351,6 +420,7 @@ pub(crate) fn access() -> Access {
         keychain: Keychain::default(),
         plain_http: PlainHttp::Allowed,
         token_hosts: Vec::new(),
+        storage_hosts: Vec::new(),
         chunk: CHUNK,
     }
 }
@@ -360,12 +430,12 @@ pub(crate) fn ann() -> Credential {
 }
 
 /// An image of one layer of a few MiB.
-pub(crate) fn image() -> Arc<Image> {
+pub(crate) fn image() -> Image {
     image_of(Content::Bytes((0..3 << 20).map(|at| (at % 251) as u8).collect()))
 }
 
-pub(crate) fn image_of(content: Content) -> Arc<Image> {
+pub(crate) fn image_of(content: Content) -> Image {
     let entry = Entry { path: "model/weights.bin".to_owned(), mode: Mode::Plain, content };
     let layer = NamedLayer { title: "weights".to_owned(), layer: Layer::new(vec![entry]) };
-    Arc::new(Image::new(vec![layer], &RunConfig::default(), "amd64").unwrap())
+    Image::new(vec![layer], &RunConfig::default(), "amd64").unwrap()
 }
