@@ -1,6 +1,6 @@
 //! Where workloads run: the words of wharf on one side, an engine's own objects on the other.
 //!
-//! - [`Engine`] and its optional powers [`Images`] and [`Exec`]: what the rest of wharf calls;
+//! - [`Engine`] and its optional powers [`Images`], [`Exec`] and [`Meter`]: what the rest of wharf calls;
 //! - [`capability`]: what an engine can honour, asked before anything is made; [`error`]: what can go wrong;
 //! - [`mod@connect`]: where an engine is looked for; [`docker`]: Docker and Podman through Docker's API;
 //! - [`fake`]: an engine in memory; [`conformance`]: the properties that every engine has.
@@ -84,6 +84,11 @@ pub trait Engine: Any + fmt::Debug + Send + Sync {
 
     /// Running a program inside a workload.
     fn exec(&self) -> Option<&dyn Exec> {
+        None
+    }
+
+    /// Telling what workloads use of CPU and memory.
+    fn meter(&self) -> Option<&dyn Meter> {
         None
     }
 
@@ -180,7 +185,14 @@ pub struct BuildRequest<'a> {
     pub reference: &'a Reference,
     /// The path of the Dockerfile inside the context.
     pub dockerfile: &'a str,
+    /// Whether the context's `.dockerignore` names files that the builder needs and no `COPY` may see: its
+    /// Dockerfile, or itself.
+    pub hides_files: bool,
     pub labels: &'a [(String, String)],
+    /// Whether base images are pulled that the engine has.
+    pub pull: bool,
+    /// Whether steps that were run before are run again.
+    pub no_cache: bool,
     /// Gets each line that the builder writes.
     pub output: &'a (dyn Fn(String) + Send + Sync),
 }
@@ -190,7 +202,10 @@ impl fmt::Debug for BuildRequest<'_> {
         f.debug_struct("BuildRequest")
             .field("reference", self.reference)
             .field("dockerfile", &self.dockerfile)
+            .field("hides_files", &self.hides_files)
             .field("labels", &self.labels)
+            .field("pull", &self.pull)
+            .field("no_cache", &self.no_cache)
             .finish_non_exhaustive()
     }
 }
@@ -224,6 +239,23 @@ pub struct ExecOutcome {
     pub code: i64,
     /// Both streams together, at most 64 KiB.
     pub output: String,
+}
+
+/// Telling what workloads use.
+#[async_trait]
+pub trait Meter: Send + Sync {
+    /// Returns what each of these uses now, in their order. It takes a fraction of a second where it can, and never
+    /// more than a few; what cannot be told in that time, or does not run, is left open.
+    async fn usage(&self, ids: &[WorkloadId]) -> Vec<Usage>;
+}
+
+/// What a workload uses, as far as the engine can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Thousandths of a core.
+    pub cpu_millis: Option<u64>,
+    /// Bytes, without files that are only cached.
+    pub memory: Option<u64>,
 }
 
 /// Refuses a workload by name of the field before anything is made.

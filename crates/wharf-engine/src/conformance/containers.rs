@@ -209,6 +209,20 @@ pub async fn limits_hold(stage: &Stage) {
     assert!(shm.split_whitespace().any(|word| word == "8192"), "{shm}");
 }
 
+pub async fn who_computes_is_told_from_who_sleeps(stage: &Stage) {
+    let meter = stage.engine.meter().expect("every engine so far tells what is used");
+    let busy = stage.service("busy", "while true; do :; done");
+    let idle = stage.service("idle", "sleep 1000");
+    for one in [&busy, &idle] {
+        stage.engine.apply(one).await.expect("a service starts");
+    }
+    let usage = meter.usage(&[busy.id, idle.id]).await;
+    let cpu: Vec<_> = usage.iter().filter_map(|one| one.cpu_millis).collect();
+    let [busy, idle] = cpu[..] else { panic!("both are told: {usage:?}") };
+    // A loop has one core at most; how much of it, a busy machine decides.
+    assert!(busy > 50 && busy < 1_500 && idle < busy / 2, "{usage:?}");
+}
+
 pub async fn a_crashing_service_is_seen_as_such(stage: &Stage) {
     let service = stage.service("web", "echo no; exit 3");
     stage.engine.apply(&service).await.expect("it starts, if only for a moment");
@@ -283,12 +297,27 @@ fn context(stage: &Stage, steps: &str) -> BoxStream<'static, Bytes> {
     stream::once(std::future::ready(whole)).boxed()
 }
 
+fn request<'a>(
+    reference: &'a Reference,
+    labels: &'a [(String, String)],
+    output: &'a (dyn Fn(String) + Send + Sync),
+) -> BuildRequest<'a> {
+    let dockerfile = "Dockerfile";
+    BuildRequest {
+        reference,
+        dockerfile,
+        hides_files: false,
+        labels,
+        pull: false,
+        no_cache: false,
+        output,
+    }
+}
+
 pub async fn an_image_cannot_bring_our_labels(stage: &Stage) {
     let reference = image_of(stage);
     let labels = [(label::STORE.to_owned(), "another".to_owned())];
-    let dockerfile = "Dockerfile";
-    let request =
-        BuildRequest { reference: &reference, dockerfile, labels: &labels, output: &|_| {} };
+    let request = request(&reference, &labels, &|_| {});
     images(stage).build(context(stage, ""), request).await.expect("it is built");
     let job = Workload { image: reference.to_string(), ..stage.job("exit 0") };
     let applied = stage.engine.apply(&job).await;
@@ -321,11 +350,11 @@ pub async fn an_image_is_built_and_a_broken_build_says_why(stage: &Stage) {
     let lines = Mutex::new(Vec::new());
     let output = |line: String| lines.lock().expect("nobody panics").push(line);
     let labels = [("io.example".to_owned(), "1".to_owned())];
-    let dockerfile = "Dockerfile";
-    let request =
-        BuildRequest { reference: &reference, dockerfile, labels: &labels, output: &output };
+    let request = request(&reference, &labels, &output);
     let steps = "ENV A=1\nEXPOSE 9000 8000\nRUN [\"sh\", \"-c\", \"echo hello; echo world > /w\"]";
-    let facts = images(stage).build(context(stage, steps), request).await.expect("it is built");
+    // A step that is taken from a cache says nothing.
+    let fresh = BuildRequest { no_cache: true, ..request };
+    let facts = images(stage).build(context(stage, steps), fresh).await.expect("it is built");
     images(stage).remove(&reference.to_string()).await.expect("the image goes");
     assert_eq!(facts.labels.get("io.example").map(String::as_str), Some("1"));
     assert_eq!(facts.exposed_ports, [8000, 9000]);

@@ -9,7 +9,7 @@ use wharf_spec::{
 };
 
 use super::Stage;
-use crate::{LogOptions, error::EngineError};
+use crate::{LogOptions, Usage, error::EngineError};
 
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -247,4 +247,19 @@ pub async fn a_program_inside_tells_its_code(stage: &Stage) {
     stage.engine.stop(&service.id, Duration::ZERO).await.expect("it ends");
     let error = exec.exec(&service.id, &words).await.expect_err("nothing runs there");
     assert!(matches!(error, EngineError::Refused { .. }), "{error:?}");
+}
+
+pub async fn what_runs_tells_what_it_uses(stage: &Stage) {
+    let meter = stage.engine.meter().expect("every engine so far tells what is used");
+    let (service, stopped) = (stage.service("web", STAYS), stage.service("off", STAYS));
+    for one in [&service, &stopped] {
+        stage.engine.apply(one).await.expect("a service starts");
+    }
+    stage.engine.stop(&stopped.id, Duration::ZERO).await.expect("it ends");
+    let ids = [stopped.id, stage.id(9), service.id];
+    let usage = meter.usage(&ids).await;
+    assert_eq!(usage[..2], [Usage::default(); 2], "neither what has ended nor what is not there");
+    assert!(usage[2].memory.is_some_and(|bytes| bytes > 0), "{usage:?}");
+    assert!(usage[2].cpu_millis.is_some(), "{usage:?}");
+    assert_eq!(meter.usage(&[]).await, []);
 }

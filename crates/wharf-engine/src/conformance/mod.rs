@@ -147,6 +147,7 @@ macro_rules! engine_conformance {
             a_chosen_port_is_free,
             labels_come_back_and_need_no_record,
             a_program_inside_tells_its_code,
+            what_runs_tells_what_it_uses,
         );
     };
 }
@@ -166,6 +167,7 @@ macro_rules! container_conformance {
             capabilities_are_as_asked,
             variables_come_through_as_they_are,
             limits_hold,
+            who_computes_is_told_from_who_sleeps,
             a_crashing_service_is_seen_as_such,
             projects_do_not_know_each_other,
             many_first_workloads_make_one_network,

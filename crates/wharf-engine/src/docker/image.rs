@@ -60,12 +60,25 @@ impl Images for Docker {
         context: BoxStream<'static, Bytes>,
         request: BuildRequest<'_>,
     ) -> Result<ImageFacts> {
-        let BuildRequest { reference, dockerfile, labels, output } = request;
+        let BuildRequest { reference, dockerfile, labels, pull, no_cache, output, .. } = request;
         let action = || format!("build image `{reference}`");
+        if let Some(buildkit) = self.buildkit.as_ref().filter(|_| !request.hides_files)
+            && buildkit.is_there().await
+        {
+            let built = buildkit.build(context, &request).await;
+            built.map_err(|why| {
+                // In the form in which the classic builder's refusals come.
+                let error = Error::DockerStreamError { error: why.to_string() };
+                self.connection.refused(action(), error)
+            })?;
+            return self.made(reference).await;
+        }
         let labels = labels.iter().cloned().collect();
         let name = reference.to_string();
         let options = BuildImageOptionsBuilder::new().t(&name).labels(&labels);
-        let options = options.dockerfile(dockerfile).rm(true).forcerm(true).build();
+        let options = options.dockerfile(dockerfile).rm(true).forcerm(true).nocache(no_cache);
+        // Podman takes `true` alone, and leaves out what is not said.
+        let options = if pull { options.pull("true") } else { options }.build();
         let context = bollard::body_stream(context);
         let mut answer = self.connection.patient.build_image(options, None, Some(context));
         let mut is_done = false;

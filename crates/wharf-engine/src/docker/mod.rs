@@ -3,7 +3,7 @@
 //!
 //! - [`workload`]: what is asked for; [`status`]: what is answered; [`refusal`]: what a refusal means: all pure;
 //! - [`apply`]: from a workload to a running container; [`ports`]: which port it gets; [`network`]: where it is;
-//! - [`image`], [`logs`], [`exec`]: the other powers; [`podman`]: what is different there;
+//! - [`image`] (with [`buildkit`], over [`http`]), [`logs`], [`exec`], [`usage`] (with [`cgroup`]): the other powers; [`podman`]: what is different there;
 //! - [`address`], [`version`], [`connection`]: how the engine is reached.
 
 mod workload;
@@ -20,9 +20,17 @@ mod network;
 
 mod image;
 
+mod buildkit;
+
+mod http;
+
 mod logs;
 
 mod exec;
+
+mod usage;
+
+mod cgroup;
 
 mod podman;
 
@@ -53,13 +61,14 @@ use wharf_spec::{
 
 use self::{
     address::Address,
+    buildkit::BuildKit,
     connection::{Connection, Found},
     network::ProjectLocks,
     podman::Quirks,
     refusal::{Refusal, meaning},
 };
 use crate::{
-    About, Engine, Exec, Images, LogLine, LogOptions,
+    About, Engine, Exec, Images, LogLine, LogOptions, Meter,
     capability::{Capabilities, RollingUpdate},
     error::{EngineError, Result},
 };
@@ -77,6 +86,8 @@ pub struct Docker {
     about: About,
     capabilities: Capabilities,
     quirks: Quirks,
+    /// `None`: contexts are built by the classic builder, as Podman has it.
+    buildkit: Option<BuildKit>,
     /// The engine's own socket, which no container may have.
     socket: Option<PathBuf>,
     locks: ProjectLocks,
@@ -114,12 +125,14 @@ impl Docker {
             Some(_) => podman::quirks(limits.as_deref()),
             None => Quirks::default(),
         };
+        let buildkit = podman.is_none().then(|| BuildKit::at(address, api));
         Ok(Self {
             name,
             about: about(name, address, api.to_string(), &version, &info, podman),
             capabilities: capabilities(&info, socket.is_some()),
             connection,
             quirks,
+            buildkit,
             socket,
             locks: ProjectLocks::default(),
             starts: Semaphore::new(STARTS_AT_ONCE),
@@ -335,6 +348,10 @@ impl Engine for Docker {
     }
 
     fn exec(&self) -> Option<&dyn Exec> {
+        Some(self)
+    }
+
+    fn meter(&self) -> Option<&dyn Meter> {
         Some(self)
     }
 

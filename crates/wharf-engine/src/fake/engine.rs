@@ -15,7 +15,7 @@ use wharf_spec::{
 
 use super::{Fake, Running, State};
 use crate::{
-    About, Engine, Exec, ExecOutcome, Images, LogLine, LogOptions,
+    About, Engine, Exec, ExecOutcome, Images, LogLine, LogOptions, Meter, Usage,
     capability::{Capabilities, RollingUpdate},
     check,
     error::{EngineError, Result},
@@ -135,6 +135,10 @@ impl Engine for Fake {
         Some(self)
     }
 
+    fn meter(&self) -> Option<&dyn Meter> {
+        Some(self)
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -154,6 +158,24 @@ impl Exec for Fake {
         })
     }
 }
+
+#[async_trait]
+impl Meter for Fake {
+    async fn usage(&self, ids: &[WorkloadId]) -> Vec<Usage> {
+        let mut state = self.state();
+        state.looks_at_usage += 1;
+        let one = |id| match state.running.get(id) {
+            Some(running) if running.phase == Phase::Running => {
+                state.usage.get(id.name.as_str()).copied().unwrap_or(IDLE)
+            }
+            _ => Usage::default(),
+        };
+        ids.iter().map(one).collect()
+    }
+}
+
+/// What uses little, but not nothing.
+const IDLE: Usage = Usage { cpu_millis: Some(0), memory: Some(1_000_000) };
 
 impl Fake {
     /// Returns the line of this number; waits for it if asked to follow.

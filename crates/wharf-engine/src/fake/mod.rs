@@ -25,7 +25,7 @@ use wharf_spec::{
     workload::{HostPort, Restart, Workload, WorkloadId},
 };
 
-use crate::{About, ExecOutcome, ImageFacts, LogLine, LogStream};
+use crate::{About, ExecOutcome, ImageFacts, LogLine, LogStream, Usage};
 
 /// An engine in memory. A copy is another connection to the same engine.
 #[derive(Debug, Clone)]
@@ -46,6 +46,8 @@ struct State {
     execs: Vec<(WorkloadId, Vec<String>)>,
     exec_answer: Option<ExecOutcome>,
     failing: BTreeMap<String, (i64, Vec<String>)>,
+    usage: BTreeMap<String, Usage>,
+    looks_at_usage: usize,
     taken_ports: BTreeSet<u16>,
     made: u64,
 }
@@ -95,6 +97,16 @@ impl Fake {
     /// Lets every program that is run inside a workload answer so; without it, code 0 and no output.
     pub fn exec_answers(&self, code: i64, output: &str) {
         self.state().exec_answer = Some(ExecOutcome { code, output: output.to_owned() });
+    }
+
+    /// Lets workloads of this name use so much while they run; without it, next to nothing.
+    pub fn uses(&self, name: &str, usage: Usage) {
+        self.state().usage.insert(name.to_owned(), usage);
+    }
+
+    /// Returns how often it was asked what is used.
+    pub fn looks_at_usage(&self) -> usize {
+        self.state().looks_at_usage
     }
 
     /// Lets a port of the host be held by somebody else.
