@@ -7,6 +7,7 @@ use wharf_engine::{Engine, Exec, Images};
 use wharf_spec::{codes, event::Event, model::RuntimeKind, name::ProjectName};
 
 use crate::{
+    cache::FileCache,
     error::{Error, Result},
     store::folder::StoreIndex,
 };
@@ -77,11 +78,13 @@ pub trait Clock: fmt::Debug + Send + Sync {
     fn now(&self) -> String;
 }
 
-/// The server programs that go into images.
+/// What builds find on this machine.
 #[derive(Debug, Clone)]
 pub struct Helpers {
-    /// The folder they lie in.
+    /// The folder of the server programs that go into images.
     pub folder: PathBuf,
+    /// What is known of files, so that unchanged ones are not read again.
+    pub cache: Arc<FileCache>,
 }
 
 impl Helpers {

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BTreeMap, net::SocketAddr, sync::Arc, time:
 
 use futures_util::{StreamExt as _, stream, stream::BoxStream};
 use serde::Serialize;
-use wharf_engine::{About, LogLine, LogOptions, error::EngineError};
+use wharf_engine::{About, LogLine, LogOptions, Usage, error::EngineError};
 use wharf_spec::{
     codes,
     error::{Explain as _, causes},
@@ -119,6 +119,15 @@ pub async fn list(context: &Context, all_projects: bool) -> Result<Vec<Listed>> 
     Ok(listed)
 }
 
+/// Returns what each of these uses now, in their order. The engine is asked only where something runs.
+pub async fn usage(context: &Context, listed: &[Listed]) -> Vec<Usage> {
+    let something_runs = listed.iter().any(|one| one.status.phase == Phase::Running);
+    let meter = context.engine.meter().filter(|_| something_runs);
+    let Some(meter) = meter else { return vec![Usage::default(); listed.len()] };
+    let ids: Vec<_> = listed.iter().map(|one| one.status.id.clone()).collect();
+    meter.usage(&ids).await
+}
+
 async fn word(context: &Context, status: &Status) -> Word {
     match status.phase {
         Phase::Pending => Word::Pending,
@@ -208,6 +217,22 @@ pub async fn newest(context: &Context, name: &WorkloadName) -> Result<Status> {
     let there = context.engine.list(Some(&context.project)).await?;
     let there: Vec<_> = there.iter().map(|status| status.id.name.to_string()).collect();
     Err(no_service(context, name, &there))
+}
+
+/// Returns the address of a service that runs, as this machine reaches it.
+///
+/// # Errors
+/// `NO_SERVICE` when there is none, or it publishes nothing.
+pub async fn address(context: &Context, name: &WorkloadName) -> Result<String> {
+    let status = newest(context, name).await?;
+    match status.endpoints.first() {
+        Some(endpoint) => Ok(url(context.engine.about(), endpoint)),
+        None => Err(Error::new(
+            codes::NO_SERVICE,
+            format!("`{name}` publishes no port, or does not run"),
+        )
+        .hint(format!("start it with `wharf up`; see why it ended with `wharf logs {name}`"))),
+    }
 }
 
 /// Returns the log of a service's newest generation.

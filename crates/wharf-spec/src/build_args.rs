@@ -33,7 +33,8 @@ pub struct DockerBuildArgs {
     /// Comes after the names of system packages.
     #[serde(default = "package_clean_cmd")]
     pub package_clean_cmd: String,
-    /// The path of a server program to put into the image, in place of wharf's own.
+    /// The path of a wheel to install before the requirements, or of a server program to put into the image in
+    /// place of wharf's own.
     #[serde(default)]
     pub mlem_whl: Option<String>,
     /// What the image runs on. Default: what this machine is.
@@ -42,10 +43,10 @@ pub struct DockerBuildArgs {
     /// The base image of models that run Python. Default: `python:<python_version>-slim`.
     #[serde(default)]
     pub base_image: Option<String>,
-    /// Folders with templates for parts of the Dockerfile.
+    /// Folders with templates for parts of the Dockerfile; the first that has one counts.
     #[serde(default)]
     pub templates_dir: Vec<String>,
-    /// A command to run before the build.
+    /// A command to run before the build; refused.
     #[serde(default)]
     pub prebuild_hook: Option<String>,
     /// Arguments of the build: `NAME=value`, or `NAME` for the value of the caller's environment.

@@ -125,6 +125,21 @@ pub enum ImageNameError {
 }
 
 impl DockerBuilder {
+    /// Returns the builder of an image, with the defaults of a declaration.
+    pub fn new(image: DockerImage) -> Self {
+        Self {
+            image,
+            server: None,
+            args: DockerBuildArgs::default(),
+            env: None,
+            daemon: None,
+            force_overwrite: false,
+            push: yes(),
+            object_type: AlreadyRead,
+            kind: AlreadyRead,
+        }
+    }
+
     /// Returns the registry that the image goes to.
     pub fn registry(&self) -> Registry {
         let Self { image, env, .. } = self;

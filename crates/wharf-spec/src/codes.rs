@@ -114,6 +114,27 @@ codes! {
     319 NEEDS_ENGINE Usage, "an image cannot be made without an engine",
         "Models that run Python are installed in a container; images of an engine are pushed by the engine.",
         "Push it with the engine's own command: `docker push IMAGE`.";
+    320 IMAGE_UNUSABLE Failed, "an image of others cannot be used",
+        "A manifest, config or layer is damaged, contradicts its digest, or goes beyond what images have.",
+        "The cause names the part; get the image again from where it comes.";
+    321 NO_PLATFORM NotFound, "an image is not there for a platform",
+        "It was built for other machines.",
+        "Name a platform that there is with `--platform`; the message lists them.";
+    322 SHARED_DIGEST Conflict, "other tags stand for the same image",
+        "A registry removes a manifest, and with it every tag that stands for it.",
+        "The message lists the tags; remove all of them with `--force`.";
+    325 UNSIGNED Failed, "an image has no signature",
+        "Nobody has signed it, or it was built anew since: a signature is of one digest.",
+        "Have it signed by whoever built it: `wharf image sign REF --key FILE`.";
+    326 OTHER_SIGNATURE Failed, "an image is signed by none of the keys given",
+        "Somebody else has signed it, the key is another one than you mean, or the image was replaced.",
+        "Name the public half of the key that it should be signed with: `--key FILE`.";
+    327 NO_ATTACHMENTS Failed, "a registry takes no attachments",
+        "It knows neither of subjects (OCI 1.1) nor takes the tag in which they are listed otherwise.",
+        "Push without them, `--no-sbom`, or use a registry that keeps them.";
+    328 SIGNING_KEY Usage, "a key cannot be used",
+        "It is of another kind than ECDSA on P-256, damaged, or locked with another password.",
+        "Make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out wharf.key`.";
     401 NO_MODEL NotFound, "there is no model at that path",
         "A misspelt path, or a folder without a model file.",
         "Name the file: `wharf inspect FILE`.";
@@ -159,6 +180,27 @@ codes! {
     415 NO_VALUE Usage, "a variable has no value",
         "A declaration names it alone in `build_arg` or `set_env`, and the environment does not have it.",
         "Set it, or write its value: `NAME=VALUE`.";
+    416 TEMPLATE Usage, "a template of the Dockerfile cannot be used",
+        "A folder of `templates_dir` is not there, or a template in it names something that has no value, or is no Jinja.",
+        "Mend the line that the message names; `docs/reference/mlem.md` lists the names that templates may use.";
+    417 NO_UV Unreachable, "`uv` is not there and cannot be had",
+        "Python requirements are locked and installed with `uv`: it is not on PATH, and the index that wharf would fetch it from is out of reach.",
+        "Install it (`pip install uv`), run the command once where an index can be reached, or name an interpreter: `wharf serve MODEL --python PATH`.";
+    418 LOCK_DAMAGED Usage, "a lock of Python packages cannot be read",
+        "`wharf.lock` was edited by hand, has the marks of a merge, or was written by a newer wharf.",
+        "Restore it from your version control, or remove it and run `wharf lock MODEL`.";
+    419 LOCK_MISFIT Conflict, "a lock does not fit the model or the Python",
+        "The requirements were changed since `wharf.lock` was made, there is none, or it is for newer versions of Python.",
+        "Run `wharf lock MODEL`, and keep the file with the model.";
+    420 NO_WHEEL Failed, "a package has no wheel for a target",
+        "It is published as source only, or not for that Python, machine or C library; wharf runs no build scripts of packages.",
+        "Require another version, pick another Python, or make a wheel: `pip wheel PACKAGE -w wheels`, with PIP_FIND_LINKS naming the folder.";
+    421 PACKAGE_FETCH Unreachable, "a package cannot be downloaded",
+        "The index is out of reach, refuses the credentials, or no longer has the file.",
+        "Mend what the cause says; what was received is kept, so trying again goes on from there.";
+    422 PACKAGE_CHANGED Failed, "a package is not the one that was locked",
+        "The file that an index or folder gave has another hash than `wharf.lock` records: it was replaced, or changed on the way.",
+        "Find out which is right; if it is the new one, run `wharf lock MODEL --upgrade`.";
     501 DIED_AT_START Failed, "the container ended while starting",
         "The model or its server failed. The last log lines are shown.",
         "Mend the cause that the lines show; `wharf serve MODEL` runs the same without a container.";

@@ -35,10 +35,16 @@ pub enum Event {
         reused: bool,
         took_ms: u64,
     },
+    /// So much of the packages that are being downloaded is here; a size of 0 is not known.
+    Fetching { received: u64, size: u64 },
     /// So much of an image's layers is on its way to a registry.
     Pushing { sent: u64, size: u64 },
-    /// A layer is in the registry; `how` says how it came there: `sent`, `there already`.
-    LayerPushed { layer: Digest, size: u64, how: String },
+    /// So much of an image's layers has come from a registry.
+    Pulling { received: u64, size: u64 },
+    /// A layer is where it should be; `how` says how it came there: `sent`, `fetched`, `there already`.
+    LayerMoved { layer: Digest, size: u64, how: String },
+    /// So many bytes of files were read for their hashes; `not_kept` says why the next command reads them again.
+    Hashed { bytes: u64, not_kept: Option<String> },
     /// A container was started; not ready yet.
     Starting { name: String, engine: String, project: String },
     /// A service answers.

@@ -4,6 +4,7 @@
 //!
 //! - [`error`], [`codes`]: what every error can say, and the table of codes;
 //! - [`name`], [`mod@reference`], [`digest`], [`quantity`], [`secret`]: small values, parsed once at the edge;
+//!   [`stamp`]: the state of a file;
 //! - [`mod@tagged`], [`yaml`]: objects that say what they are, and the files people write;
 //! - [`object`], [`builder`], [`build_args`], [`registry`], [`mod@env`], [`server`]: MLEM's declarations, and their small
 //!   values [`version`] and [`platform`]; [`assign`]: `--set PATH=VALUE`;
@@ -23,6 +24,8 @@ pub mod reference;
 pub mod digest;
 
 pub mod quantity;
+
+pub mod stamp;
 
 pub mod secret;
 

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
+
 /// A parsed reference: `python:3.11-slim` is `python` with the tag `3.11-slim`, on Docker's own registry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -49,6 +51,11 @@ impl Reference {
             (None, Some(_)) => None,
         }
     }
+
+    /// Returns the digest, if the reference names one.
+    pub fn digest(&self) -> Option<Digest> {
+        self.digest.as_ref().map(|digest| digest.parse().expect("it was parsed before"))
+    }
 }
 
 impl FromStr for Reference {
@@ -60,7 +67,8 @@ impl FromStr for Reference {
             Some((rest, digest)) => (rest, Some(digest)),
             None => (text, None),
         };
-        if digest.is_some_and(|digest| !digest.starts_with("sha256:") || digest.len() != 71) {
+        let is_digest = |text: &str| text.starts_with("sha256:") && text.parse::<Digest>().is_ok();
+        if digest.is_some_and(|digest| !is_digest(digest)) {
             return fail("a digest is `sha256:` and 64 hex digits");
         }
         let (name, tag) = match rest.rsplit_once(':') {
@@ -83,11 +91,7 @@ impl FromStr for Reference {
             }
             _ => (None, name),
         };
-        let host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
-        if host.is_some_and(|host| {
-            !host.bytes().all(host_byte)
-                || host.split([':', '.']).any(|part| part.is_empty()) && !host.starts_with('[')
-        }) {
+        if host.is_some_and(|host| !is_host(host)) {
             return fail("a host has letters, digits, `-`, `.` and `:PORT`");
         }
         if path.is_empty() || path.len() > 255 {
@@ -112,6 +116,19 @@ impl FromStr for Reference {
             digest: digest.map(str::to_owned),
         })
     }
+}
+
+/// Says whether a text is a host with its port, if it has one.
+fn is_host(text: &str) -> bool {
+    let is_byte = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+    let is_address = text.starts_with('[');
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !is_address || host.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    host.bytes().all(is_byte)
+        && (is_address || host.split([':', '.']).all(|part| !part.is_empty()))
+        && port.is_none_or(|port| port.parse::<u16>().is_ok())
 }
 
 impl TryFrom<String> for Reference {
@@ -188,6 +205,7 @@ mod tests {
             "iris:",
             "iris:$(id)",
             "iris@sha256:1",
+            "iris@sha256:../../../v2/other/manifests/latest?x=0123456789012345678901234567",
             "a//b",
             "-a",
             "iris:\n",

@@ -10,12 +10,16 @@ use std::{
 };
 
 use wharf_engine::{BuildRequest, ImageFacts, error::EngineError};
-use wharf_spec::{digest::Digest, event::Event, name::WorkloadName, reference::Reference};
+use wharf_oci::layer::Layer;
+use wharf_spec::{codes, event::Event, name::WorkloadName, reference::Reference};
 
 use crate::{
-    build::{Built, KEY_LABEL, key, native},
+    build::{
+        Built, KEY_LABEL, key, native,
+        way::{Builder, Cache, Pull, Way},
+    },
     context::{Context, cancelled},
-    error::Result,
+    error::{Error, Result},
 };
 use output::Output;
 use tree::Tree;
@@ -35,6 +39,7 @@ pub struct AppOptions {
     pub dockerfile: Option<PathBuf>,
     /// The name of the image, in place of `wharf/<folder>:<key>`.
     pub reference: Option<Reference>,
+    pub way: Way,
 }
 
 impl AppOptions {
@@ -65,6 +70,7 @@ pub fn is_app(folder: &Path) -> Result<bool> {
 /// `BUILD_STEP` with the step and the builder's last lines; others when a file or `.dockerignore` cannot be read.
 pub async fn build(context: &Context, folder: &Path, options: &AppOptions) -> Result<Built> {
     let start = Instant::now();
+    refuse(options.way)?;
     let shown = options.shown(folder);
     let tree = read(folder, options.dockerfile.clone()).await?;
     context.report(Event::ContextRead {
@@ -81,23 +87,57 @@ pub async fn build(context: &Context, folder: &Path, options: &AppOptions) -> Re
     let made_of = tree.shown_dockerfile.clone();
     let found = context.images()?.find(&reference.to_string()).await?;
     let reusable = found.filter(|facts| facts.labels.get(KEY_LABEL) == Some(&key.to_string()));
+    let reusable = reusable.filter(|_| options.way.cache == Cache::Use);
     let reused = reusable.is_some();
+    let labels = [(KEY_LABEL.to_owned(), key.to_string())];
+    let steps = Steps {
+        shown: &shown,
+        layer: tree.layer,
+        dockerfile: &tree.dockerfile,
+        hides_files: tree.hides_files,
+        reference: &reference,
+        labels: &labels,
+        pull: options.way.pull == Pull::Always,
+        cache: options.way.cache,
+    };
     let facts = match reusable {
         Some(facts) => facts,
         None => tokio::select! {
-            facts = by_engine(context, &shown, tree, &reference, &key) => facts?,
+            facts = by_engine(context, steps) => facts?,
             () = context.cancel.cancelled() => return Err(cancelled()),
         },
     };
+    let by = context.engine.name();
     context.report(Event::ImageReady {
         reference: reference.to_string(),
         id: facts.id.clone(),
-        made_of,
+        made_of: format!("{made_of}, by {by}"),
         size: facts.size,
         reused,
         took_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
     });
-    Ok(Built { reference, facts, key, reused })
+    Ok(Built { reference, facts, key, reused, by })
+}
+
+/// Refuses by name what no engine does with somebody's own Dockerfile.
+fn refuse(way: Way) -> Result<()> {
+    let refused = |flag: &str, why: &str, hint: &str| {
+        let action = format!("`{flag}` cannot be honoured: {why}");
+        Err(Error::new(codes::UNSUPPORTED_FIELD, action).hint(hint))
+    };
+    if way.builder == Builder::Native {
+        let why = "only an engine runs the steps of a Dockerfile";
+        return refused(
+            "--builder native",
+            why,
+            "leave it out, or name the engine: `--builder docker`",
+        );
+    }
+    if way.pull == Pull::Never {
+        let why = "the engine itself pulls what a Dockerfile names and it does not have";
+        return refused("--pull never", why, "leave it out: what the engine has is not pulled");
+    }
+    Ok(())
 }
 
 async fn read(folder: &Path, dockerfile: Option<PathBuf>) -> Result<Tree> {
@@ -107,24 +147,38 @@ async fn read(folder: &Path, dockerfile: Option<PathBuf>) -> Result<Tree> {
         .expect("reading a folder does not panic")
 }
 
-async fn by_engine(
-    context: &Context,
-    shown: &str,
-    tree: Tree,
-    reference: &Reference,
-    key: &Digest,
-) -> Result<ImageFacts> {
+/// A context with its Dockerfile, for the engine's builder.
+pub(crate) struct Steps<'a> {
+    /// What is built, as people know it.
+    pub(crate) shown: &'a str,
+    pub(crate) layer: Layer,
+    /// The Dockerfile's path in it.
+    pub(crate) dockerfile: &'a str,
+    /// Whether its `.dockerignore` names the Dockerfile, or itself.
+    pub(crate) hides_files: bool,
+    pub(crate) reference: &'a Reference,
+    pub(crate) labels: &'a [(String, String)],
+    /// Whether base images are pulled that the engine has.
+    pub(crate) pull: bool,
+    pub(crate) cache: Cache,
+}
+
+/// Lets the engine build a context.
+///
+/// # Errors
+/// `BUILD_STEP` with the step and the builder's last lines.
+pub(crate) async fn by_engine(context: &Context, steps: Steps<'_>) -> Result<ImageFacts> {
+    let Steps { shown, layer, dockerfile, hides_files, reference, labels, pull, cache } = steps;
     context.report(Event::Started { what: format!("building {reference}") });
-    let labels = [(KEY_LABEL.to_owned(), key.to_string())];
     let said = Output::default();
     let take = |line: String| {
         said.take(&line);
         context.report(Event::Output { line });
     };
-    let Tree { dockerfile, layer, .. } = tree;
     let (archive, written) = native::stream(move |writer| layer.write(writer));
+    let no_cache = cache == Cache::Ignore;
     let request =
-        BuildRequest { reference, dockerfile: &dockerfile, labels: &labels, output: &take };
+        BuildRequest { reference, dockerfile, hides_files, labels, pull, no_cache, output: &take };
     match context.images()?.build(archive, request).await {
         Err(EngineError::Refused { source, .. }) => {
             // A file that could not be sent is the deeper reason.
@@ -153,5 +207,6 @@ pub async fn image(context: &Context, reference: &Reference) -> Result<Built> {
     });
     // Its own id says whether the same name means another image now.
     let key = key(&[FRAMING, &facts.id]);
-    Ok(Built { reference: reference.clone(), facts, key, reused: true })
+    let by = context.engine.name();
+    Ok(Built { reference: reference.clone(), facts, key, reused: true, by })
 }

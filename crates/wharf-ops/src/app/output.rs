@@ -44,15 +44,22 @@ impl Output {
             Some(step) => format!("the build of `{shown}` failed at step {step}"),
             None => format!("the build of `{shown}` failed"),
         };
-        let needs_buildkit = why.to_string().to_lowercase().contains("buildkit");
+        let words = why.to_string();
+        let needs_buildkit = words.to_lowercase().contains("buildkit");
+        let needs_frontend = words.contains("frontend gateway");
         let error = Error::new(codes::BUILD_STEP, action).because(why);
         let error = match kept.last.is_empty() {
             true => error,
             false => error.with_excerpt(Vec::from(kept.last).join("\n")),
         };
         if needs_buildkit {
+            return error.hint(
+                "build it with an engine that has BuildKit, as Docker has (`--builder docker`); the classic builder is used where `.dockerignore` names the Dockerfile or itself, since BuildKit cannot hide them from `COPY`",
+            );
+        }
+        if needs_frontend {
             return error
-                .hint("build it with BuildKit (`DOCKER_BUILDKIT=1 docker build -t NAME DIR`), then run that image: `wharf up NAME`");
+                .hint("leave the line `# syntax=` out where the engine's own BuildKit is new enough; else the engine must be able to pull that image");
         }
         error.hint(
             "mend the Dockerfile or what it names; `-v` shows everything that the builder says",
@@ -119,6 +126,6 @@ mod tests {
     #[test]
     fn what_only_buildkit_can_do_has_a_way_out() {
         let hints = error(&[], "the --mount option requires BuildKit").hints();
-        assert!(hints[0].contains("DOCKER_BUILDKIT=1"), "{hints:?}");
+        assert!(hints[0].contains("--builder docker"), "{hints:?}");
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Tree {
     pub(super) digest: Digest,
     /// The Dockerfile's path inside the context.
     pub(super) dockerfile: String,
+    /// Whether `.dockerignore` names the Dockerfile, or itself.
+    pub(super) hides_files: bool,
     /// For people.
     pub(super) shown_dockerfile: String,
     pub(super) files: usize,
@@ -55,24 +57,25 @@ impl Tree {
         walk.all()?;
         let mut entries = walk.entries;
         let inside = dockerfile.inside.filter(|_| ignore_file.is_dockers);
-        let name = match inside {
+        let kept = entries.len();
+        let (name, hides_files) = match inside {
             Some(inside) => {
                 // The engine reads both itself, and leaves them out of `COPY` where they are listed.
                 for file in [inside.as_str(), IGNORE_FILE] {
                     add(&mut entries, &root, file)?;
                 }
-                inside
+                (inside, entries.len() > kept)
             }
             None => {
                 put_aside(&mut entries, &dockerfile.path)?;
-                ASIDE.to_owned()
+                (ASIDE.to_owned(), true)
             }
         };
         let files = entries.iter().filter(|entry| entry.content != Content::Folder).count();
         let layer = Layer::new(entries);
         let (digest, size) = layer.digest().map_err(assembling)?;
         let shown_dockerfile = dockerfile.shown;
-        Ok(Self { layer, digest, dockerfile: name, shown_dockerfile, files, size })
+        Ok(Self { layer, digest, dockerfile: name, hides_files, shown_dockerfile, files, size })
     }
 }
 

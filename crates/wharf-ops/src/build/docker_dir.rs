@@ -6,11 +6,16 @@ use wharf_oci::layer::{Content, Entry, Mode};
 use wharf_spec::{codes, model::PythonNeeds, reference::Reference};
 
 use super::{
-    Inputs, SERVER_PATH,
-    dockerfile::{Dockerfile, Install, Start},
+    BUNDLE_PATH, Inputs, SERVER_PATH, SERVER_PORT, USER,
+    dockerfile::{Dockerfile, health_check},
     model_labels, native, output, python,
+    template::{self, Values},
 };
 use crate::error::{Error, Result};
+
+/// How packages are installed by a Dockerfile.
+const PIP_INSTALL: &str =
+    "python3 -m pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore";
 
 /// Returns the files of the folder, sorted by path.
 pub(super) fn entries(inputs: &Inputs<'_>, python_of_machine: Option<&str>) -> Result<Vec<Entry>> {
@@ -19,15 +24,7 @@ pub(super) fn entries(inputs: &Inputs<'_>, python_of_machine: Option<&str>) -> R
     if inputs.model.card.runtime.is_native() {
         entries.push(text("Dockerfile", native_dockerfile(inputs)));
     } else {
-        let base = python::base_name(inputs, python_of_machine);
-        // It must be one word of one line.
-        base.parse::<Reference>()?;
-        let needs = python::needs(inputs.model);
-        entries.push(text("Dockerfile", python_dockerfile(inputs, &base, &needs)?));
-        entries.push(text("run.sh", format!("exec {SERVER_PATH} serve\n")));
-        if !needs.requirements.is_empty() {
-            entries.push(text("requirements.txt", requirements(&needs)?));
-        }
+        entries.extend(python_entries(inputs, python_of_machine)?);
     }
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(entries)
@@ -39,38 +36,90 @@ fn native_dockerfile(inputs: &Inputs<'_>) -> String {
         platform: inputs.recipe.args.platform,
         env: &inputs.recipe.env,
         labels: &model_labels(inputs.model),
-        ..Dockerfile::default()
     }
     .render()
 }
 
-fn python_dockerfile(inputs: &Inputs<'_>, base: &str, needs: &PythonNeeds) -> Result<String> {
+/// Returns what a folder holds for a model that runs Python.
+fn python_entries(inputs: &Inputs<'_>, python_of_machine: Option<&str>) -> Result<Vec<Entry>> {
+    let needs = python::needs(inputs.model);
+    let wheel = inputs.recipe.wheel().map(wheel).transpose()?;
+    let dockerfile = python_dockerfile(inputs, python_of_machine, &needs, wheel.as_ref())?;
+    let mut entries =
+        vec![text("Dockerfile", dockerfile), text("run.sh", format!("exec {SERVER_PATH} serve\n"))];
+    // A template of somebody else's copies it whether it says something or not.
+    if !needs.requirements.is_empty() || !inputs.recipe.templates().is_empty() {
+        entries.push(text("requirements.txt", requirements(&needs)?));
+    }
+    entries.extend(wheel);
+    Ok(entries)
+}
+
+fn python_dockerfile(
+    inputs: &Inputs<'_>,
+    python_of_machine: Option<&str>,
+    needs: &PythonNeeds,
+    wheel: Option<&Entry>,
+) -> Result<String> {
+    let recipe = inputs.recipe;
+    let base_image = python::base_name(inputs, python_of_machine);
+    // It must be one word of one line.
+    base_image.parse::<Reference>()?;
+    let packages = packages(needs)?;
+    let mlem_install =
+        wheel.map(|Entry { path, .. }| format!("COPY {path} ./\nRUN {PIP_INSTALL} ./{path}"));
+    let platform = recipe.args.platform.map(|platform| platform.to_string());
+    let values = Values {
+        base_image: &base_image,
+        python_version: &python::version(inputs, python_of_machine),
+        run_cmd: recipe.args.run_cmd.as_deref(),
+        mlem_install: mlem_install.as_deref().unwrap_or_default(),
+        package_install_cmd: &recipe.args.package_install_cmd,
+        package_clean_cmd: &recipe.args.package_clean_cmd,
+        packages: &packages,
+        env: &recipe.env,
+        arg: &recipe.build_args,
+        platform: platform.as_deref(),
+        labels: &model_labels(inputs.model),
+        requirements: &needs.requirements,
+        pip_install: PIP_INSTALL,
+        bundle_path: BUNDLE_PATH,
+        server_path: SERVER_PATH,
+        user: USER,
+        port: SERVER_PORT,
+        healthcheck: &health_check(),
+    };
+    template::render(&recipe.templates(), &values)
+}
+
+/// Returns the system packages: what the model names, and what its requirements come by.
+fn packages(needs: &PythonNeeds) -> Result<Vec<String>> {
     let mut packages = needs.system_packages.clone();
     if needs.requirements.iter().any(|line| line.contains("git+")) {
         packages.insert(0, "git".to_owned());
     }
-    if let Some(name) = packages.iter().find(|name| !is_package(name)) {
-        let action = format!("`{name}` is not the name of a system package");
-        return Err(
-            Error::new(codes::REQUIREMENTS, action).hint("correct it in the model's description")
-        );
+    match packages.iter().find(|name| !is_package(name)) {
+        Some(name) => {
+            let action = format!("`{name}` is not the name of a system package");
+            Err(Error::new(codes::REQUIREMENTS, action)
+                .hint("correct it in the model's description"))
+        }
+        None => Ok(packages),
     }
-    let args = &inputs.recipe.args;
-    let install = Install {
-        args,
-        build_args: &inputs.recipe.build_args,
-        packages: &packages,
-        has_requirements: !needs.requirements.is_empty(),
-    };
-    Ok(Dockerfile {
-        from: base,
-        platform: args.platform,
-        install: Some(install),
-        env: &inputs.recipe.env,
-        labels: &model_labels(inputs.model),
-        start: Start::Command(args.run_cmd.as_deref()),
+}
+
+/// Returns a wheel that goes into the folder under its own name, which says what it is for.
+fn wheel(path: &Path) -> Result<Entry> {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let byte = |byte: u8| byte.is_ascii_alphanumeric() || b"._+-!".contains(&byte);
+    if !name.bytes().all(byte) || name.starts_with('-') {
+        let action = format!("`mlem_whl`: `{}` has no name that wheels have", path.display());
+        return Err(Error::new(codes::FLAGS, action)
+            .hint("keep the name that it was built with: `NAME-VERSION-py3-none-any.whl`"));
     }
-    .render())
+    let meta = std::fs::metadata(path).map_err(|source| Error::file("read", path, source))?;
+    let content = Content::File { path: path.to_owned(), size: meta.len() };
+    Ok(Entry { path: name.to_owned(), mode: Mode::Plain, content })
 }
 
 /// Says whether a text is a package's name, perhaps with a version: it stands in a line of a shell.

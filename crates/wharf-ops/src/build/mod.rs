@@ -1,16 +1,21 @@
 //! A model becomes an image: nothing is built when the same inputs were built before.
 //!
-//! - [`output`]: where it goes; [`recipe`]: how it is made, checked by name; [`make`]: all outputs of one command;
-//! - `native`, `python`: images of the two families of kinds; `docker_dir`, `dockerfile`: folders for `docker build`;
-//! - [`parts`]: what an image is made of, and what of it changed.
+//! - [`output`]: where it goes; [`recipe`]: how it is made, checked by name; [`way`]: by whom; [`make`]: all outputs of one command;
+//! - `native`, `python`: images of the two families of kinds; `docker_dir`, `dockerfile`, `template`: folders for
+//!   `docker build`; `by_dockerfile`: images of such folders;
+//! - [`parts`]: what an image is made of, and what of it changed; [`bill`]: the same for its SBOM.
 
 pub mod output;
 
 pub mod recipe;
 
+pub mod way;
+
 pub mod make;
 
 pub mod parts;
+
+pub mod bill;
 
 pub(crate) mod native;
 
@@ -20,11 +25,15 @@ mod docker_dir;
 
 mod dockerfile;
 
+mod template;
+
+mod by_dockerfile;
+
+mod measure;
+
 use std::{
-    fs::File,
-    io,
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     time::Instant,
 };
 
@@ -33,8 +42,13 @@ use wharf_model::recognise::Model;
 use wharf_oci::image::Image;
 use wharf_spec::{codes, digest::Digest, event::Event, model::ModelCard, reference::Reference};
 
-use self::{output::Output, recipe::Recipe};
+use self::{
+    output::Output,
+    recipe::Recipe,
+    way::{Cache, Way},
+};
 use crate::{
+    cache::FileCache,
     context::{Context, Helpers},
     error::{Error, Result},
     store::folder::FolderStore,
@@ -65,6 +79,7 @@ pub struct BuildOptions {
     pub base: Option<String>,
     /// The name of the image, in place of `wharf/<model>:<key>`.
     pub reference: Option<Reference>,
+    pub way: Way,
 }
 
 /// What happens to another image of the same name.
@@ -84,6 +99,8 @@ pub struct Built {
     /// The digest of everything it was built from.
     pub key: Digest,
     pub reused: bool,
+    /// Who built it: `native` for wharf itself, else the engine's name.
+    pub by: &'static str,
 }
 
 /// Builds the image of a model, unless it is there.
@@ -96,7 +113,7 @@ pub async fn build(
     model: &Model,
     options: &BuildOptions,
 ) -> Result<Built> {
-    let recipe = Recipe::with_base(options.base.clone());
+    let recipe = Recipe::with_base(options.base.clone()).by(options.way);
     recipe.check(model.card.runtime, &[Output::Engine])?;
     let inputs = Inputs::gather(&context.helpers, model, &recipe).await?;
     let references: Vec<_> = options.reference.iter().cloned().collect();
@@ -127,14 +144,16 @@ struct Inputs<'a> {
     recipe: &'a Recipe,
     program: PathBuf,
     program_hash: Digest,
+    cache: Arc<FileCache>,
     assembled: OnceLock<Image>,
 }
 
 impl<'a> Inputs<'a> {
     async fn gather(helpers: &Helpers, model: &'a Model, recipe: &'a Recipe) -> Result<Self> {
         let program = recipe.program(helpers, model.card.runtime)?;
-        let program_hash = hash_file(&program).await?;
-        Ok(Self { model, recipe, program, program_hash, assembled: OnceLock::new() })
+        let cache = helpers.cache.clone();
+        let program_hash = hash_file(&cache, &program).await?;
+        Ok(Self { model, recipe, program, program_hash, cache, assembled: OnceLock::new() })
     }
 
     /// Returns the digest of everything that an image on this base is built from.
@@ -183,17 +202,21 @@ async fn engine_images(
     wished: &[Reference],
     existing: Existing,
 ) -> Result<Vec<Built>> {
+    if inputs.recipe.is_by_dockerfile(inputs.model.card.runtime) {
+        return by_dockerfile::images(context, inputs, wished, existing).await;
+    }
     let start = Instant::now();
+    let way = inputs.recipe.way;
     let base = if inputs.model.card.runtime.is_native() {
         None
     } else {
         let name = python::base_name(inputs, context.install.python_version.as_deref());
-        Some(python::base(context, name).await?)
+        Some(python::base(context, name, way.pull).await?)
     };
     let key = inputs.key(base.as_ref().map_or("scratch", |base| base.facts.id.as_str()));
     let mut found = Vec::new();
     for reference in inputs.references(wished, &key)? {
-        let there = find(context, &reference, &key, existing).await?;
+        let there = find(context, &reference, &key, existing, way.cache).await?;
         found.push((reference, there));
     }
     let labels = inputs.labels(&key, base.as_ref().map(|base| base.name.as_str()))?;
@@ -204,20 +227,21 @@ async fn engine_images(
             (Some(facts), _) => facts,
             (None, None) => native::load(context, inputs.image().await?, &reference).await?,
             (None, Some(base)) => {
-                let installer = python::Installer { context, store };
+                let installer = python::Installer { context, store, cache: way.cache };
                 installer.build(inputs, base, &reference, &labels).await?
             }
         };
+        let by = if base.is_some() { context.engine.name() } else { "native" };
         let base = base.as_ref().map_or("scratch", |base| base.name.as_str());
         context.report(Event::ImageReady {
             reference: reference.to_string(),
             id: facts.id.clone(),
-            made_of: format!("{base} + server"),
+            made_of: format!("{base} + server, by {by}"),
             size: facts.size,
             reused,
             took_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
         });
-        images.push(Built { reference, facts, key, reused });
+        images.push(Built { reference, facts, key, reused, by });
     }
     Ok(images)
 }
@@ -228,11 +252,12 @@ async fn find(
     reference: &Reference,
     key: &Digest,
     existing: Existing,
+    cache: Cache,
 ) -> Result<Option<ImageFacts>> {
     let found = context.images()?.find(&reference.to_string()).await?;
     let is_same = |facts: &ImageFacts| facts.labels.get(KEY_LABEL) == Some(&key.to_string());
     match (found, existing) {
-        (Some(facts), _) if is_same(&facts) => Ok(Some(facts)),
+        (Some(facts), _) if is_same(&facts) => Ok(Some(facts).filter(|_| cache == Cache::Use)),
         (Some(_), Existing::Refuse) => Err(other_image(reference)),
         (_, _) => Ok(None),
     }
@@ -270,13 +295,9 @@ pub(crate) fn key(parts: &[&str]) -> Digest {
     Digest::blake3(&bytes)
 }
 
-async fn hash_file(path: &Path) -> Result<Digest> {
-    let owned = path.to_owned();
-    let hashed = tokio::task::spawn_blocking(move || {
-        let mut hasher = blake3::Hasher::new();
-        io::copy(&mut File::open(&owned)?, &mut hasher)?;
-        Ok(Digest::new(wharf_spec::digest::Algorithm::Blake3, *hasher.finalize().as_bytes()))
-    });
-    let hashed: io::Result<Digest> = hashed.await.expect("hashing does not panic");
+async fn hash_file(cache: &Arc<FileCache>, path: &Path) -> Result<Digest> {
+    let (cache, owned) = (cache.clone(), path.to_owned());
+    let hashing = tokio::task::spawn_blocking(move || cache.hash(&owned));
+    let hashed = hashing.await.expect("hashing does not panic");
     hashed.map_err(|source| Error::file("read", path, source))
 }

@@ -13,9 +13,9 @@ use wharf_oci::{
     image::{Empty, HealthConfig, Image, NamedLayer, RunConfig},
     layer::{Content, Entry, Layer, Mode},
 };
-use wharf_spec::{codes, model::CARD_FILE, reference::Reference};
+use wharf_spec::{model::CARD_FILE, reference::Reference};
 
-use super::{BUNDLE_PATH, Inputs, SERVER_PATH, SERVER_PORT, USER};
+use super::{BUNDLE_PATH, Inputs, SERVER_PATH, SERVER_PORT, USER, measure};
 use crate::{
     context::Context,
     error::{Error, Result},
@@ -24,18 +24,21 @@ use crate::{
 /// A file from this size on is a layer of its own, under server and code: a change of code leaves it alone.
 const OWN_LAYER_BYTES: u64 = 16 << 20;
 
-/// Reads all layers for their digests and returns the image.
+/// Reads all layers that are not known for their digests, and returns the image.
 pub(super) async fn assemble(inputs: &Inputs<'_>) -> Result<Image> {
-    let layers: Vec<_> = plan(inputs.model, &inputs.program)?
+    let (titles, layers): (Vec<_>, Vec<_>) = plan(inputs.model, &inputs.program)?
         .into_iter()
-        .map(|(title, entries)| NamedLayer { title, layer: Layer::new(entries) })
-        .collect();
+        .map(|(title, entries)| (title, Layer::new(entries)))
+        .unzip();
     let run = run_config(inputs)?;
     let architecture = inputs.recipe.architecture();
-    tokio::task::spawn_blocking(move || Image::new(layers, &run, architecture))
-        .await
-        .expect("hashing does not panic")
-        .map_err(assembling)
+    let cache = inputs.cache.clone();
+    let assembled = tokio::task::spawn_blocking(move || {
+        let layers = measure::all(&cache, layers)?.into_iter().zip(titles);
+        let layers = layers.map(|(layer, title)| NamedLayer { title, layer }).collect();
+        Image::new(layers, &run, architecture)
+    });
+    assembled.await.expect("hashing does not panic").map_err(assembling)
 }
 
 /// Returns the layers with their titles: big files, the server, and everything small.
@@ -112,7 +115,7 @@ pub(super) fn architecture() -> &'static str {
 }
 
 /// Loads the image into the engine.
-pub(super) async fn load(
+pub(crate) async fn load(
     context: &Context,
     image: &Image,
     reference: &Reference,
@@ -124,12 +127,7 @@ pub(super) async fn load(
 }
 
 pub(crate) fn assembling(error: OciError) -> Error {
-    let code = match &error {
-        OciError::Read { .. } => codes::FILE_ACCESS,
-        OciError::Changed { .. } => codes::CHANGED_MEANWHILE,
-        _ => codes::BUG,
-    };
-    Error::new(code, "could not assemble the image").because(error)
+    Error::wrap("could not assemble the image", error)
 }
 
 /// The writing half of a stream.

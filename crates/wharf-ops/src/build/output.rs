@@ -132,7 +132,7 @@ struct Marker {
 }
 
 /// Refuses a folder that holds anything but what wharf wrote there, and a path that is no folder.
-pub(super) fn check_folder(folder: &Path, taken: &Taken) -> Result<()> {
+pub(crate) fn check_folder(folder: &Path, taken: &Taken) -> Result<()> {
     let found = match fs::symlink_metadata(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(Error::file("look at", folder, error)),
@@ -168,7 +168,7 @@ pub(super) fn check_folder(folder: &Path, taken: &Taken) -> Result<()> {
 }
 
 /// Refuses a file that is not an image's archive, and a path that is no file.
-pub(super) fn check_file(file: &Path, taken: &Taken) -> Result<()> {
+pub(crate) fn check_file(file: &Path, taken: &Taken) -> Result<()> {
     let found = match fs::metadata(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(Error::file("look at", file, error)),
@@ -201,7 +201,7 @@ fn target_taken(path: &Path, why: &str) -> Error {
 }
 
 /// Fills a new folder and puts it in the place of another. Until then, and after a failure, the other one stays.
-pub(super) fn replace_folder(target: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+pub(crate) fn replace_folder(target: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let failed = |error| Error::file("write", target, error);
     let parent = parent(target)?;
     let new = tempfile::Builder::new().prefix(".wharf-new-").tempdir_in(&parent).map_err(failed)?;
@@ -227,7 +227,7 @@ pub(super) fn replace_folder(target: &Path, fill: impl FnOnce(&Path) -> Result<(
 }
 
 /// Writes a new file and puts it in the place of another. Until then, and after a failure, the other one stays.
-pub(super) fn replace_file(
+pub(crate) fn replace_file(
     target: &Path,
     write: impl FnOnce(&mut dyn Write) -> Result<()>,
 ) -> Result<()> {

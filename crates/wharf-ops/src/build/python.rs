@@ -21,7 +21,12 @@ use wharf_spec::{
     workload::{Command, Mount, Workload, WorkloadId, WorkloadKind},
 };
 
-use super::{FRAMING, Inputs, KEY_LABEL, dockerfile::Dockerfile, key, native};
+use super::{
+    FRAMING, Inputs, KEY_LABEL,
+    dockerfile::Dockerfile,
+    key, native,
+    way::{Cache, Pull},
+};
 use crate::{
     context::{Context, InstallSettings, cancelled},
     error::{Error, Result},
@@ -48,26 +53,36 @@ pub(super) struct Base {
 /// Returns the name of the base image: the chosen one, else the image of a Python version.
 pub(super) fn base_name(inputs: &Inputs<'_>, python_of_machine: Option<&str>) -> String {
     let Inputs { model, recipe, .. } = inputs;
-    let version = recipe.args.python_version.as_ref().map(PythonVersion::as_str);
-    let base = match (&recipe.args.base_image, version) {
+    let base = match (&recipe.args.base_image, &recipe.args.python_version) {
         (Some(base), _) => Some(base),
         // A version that was asked for is meant before a file that lies there.
         (None, Some(_)) => None,
         (None, None) => model.build.base.as_ref(),
     };
-    base.cloned().unwrap_or_else(|| {
-        let of_model = model.card.python.as_ref().and_then(|needs| needs.version.as_deref());
-        let version = version.or(of_model).or(python_of_machine);
-        format!("python:{}-slim", version.unwrap_or(DEFAULT_PYTHON))
-    })
+    base.cloned().unwrap_or_else(|| format!("python:{}-slim", version(inputs, python_of_machine)))
+}
+
+/// Returns the version of Python: the chosen one, else what the model names, else that of this machine.
+pub(super) fn version(inputs: &Inputs<'_>, python_of_machine: Option<&str>) -> String {
+    let Inputs { model, recipe, .. } = inputs;
+    let chosen = recipe.args.python_version.as_ref().map(PythonVersion::as_str);
+    let of_model = model.card.python.as_ref().and_then(|needs| needs.version.as_deref());
+    chosen.or(of_model).or(python_of_machine).unwrap_or(DEFAULT_PYTHON).to_owned()
 }
 
 /// Returns the base image, from the engine or pulled.
-pub(super) async fn base(context: &Context, name: String) -> Result<Base> {
+pub(super) async fn base(context: &Context, name: String, pull: Pull) -> Result<Base> {
     let reference: Reference = name.parse()?;
     let images = context.images()?;
-    if let Some(facts) = images.find(&name).await? {
-        return Ok(Base { name, facts });
+    let there = if pull == Pull::Always { None } else { images.find(&name).await? };
+    match there {
+        Some(facts) => return Ok(Base { name, facts }),
+        None if pull == Pull::Never => {
+            let action =
+                format!("there is no base image `{name}` in the engine, and none is pulled");
+            return Err(Error::new(codes::NO_BASE, action).hint("leave `--pull never` out"));
+        }
+        None => {}
     }
     context.report(Event::Started { what: format!("pulling {name}") });
     let reporter = context.reporter.clone();
@@ -92,6 +107,7 @@ pub(super) fn needs(model: &Model) -> PythonNeeds {
 pub(super) struct Installer<'a> {
     pub(super) context: &'a Context,
     pub(super) store: &'a FolderStore,
+    pub(super) cache: Cache,
 }
 
 impl Installer<'_> {
@@ -109,7 +125,19 @@ impl Installer<'_> {
         let build_context = build_context(inputs, &dependencies)?;
         let reporter = context.reporter.clone();
         let output = move |line| reporter.report(Event::Output { line });
-        let request = BuildRequest { reference, dockerfile: "Dockerfile", labels, output: &output };
+        let no_cache = self.cache == Cache::Ignore;
+        let dockerfile = "Dockerfile";
+        // Its base lies in the engine alone.
+        let pull = false;
+        let request = BuildRequest {
+            reference,
+            dockerfile,
+            hides_files: false,
+            labels,
+            pull,
+            no_cache,
+            output: &output,
+        };
         let (archive, written) = native::stream(move |writer| build_context.write(writer));
         let built = context.images()?.build(archive, request).await;
         written.finish(built).await
@@ -142,6 +170,7 @@ impl Installer<'_> {
         let reference = Reference::local("wharf/dependencies", &key.hex()[..12])?;
         let images = context.images()?;
         let found = images.find(&reference.to_string()).await?;
+        let found = found.filter(|_| self.cache == Cache::Use);
         if found.is_some_and(|facts| facts.labels.get(KEY_LABEL) == Some(&key.to_string())) {
             return Ok(reference.to_string());
         }

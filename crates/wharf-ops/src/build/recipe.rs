@@ -1,6 +1,10 @@
 //! How an image is made: what flags and declarations choose, checked against the model before anything is made.
 
-use std::{fs::File, io::Read as _, path::PathBuf};
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use wharf_spec::{
     build_args::{DockerBuildArgs, PACKAGE_CLEAN_CMD, PACKAGE_INSTALL_CMD, RUN_CMD, Variable},
@@ -9,7 +13,10 @@ use wharf_spec::{
     platform::Platform,
 };
 
-use super::output::Output;
+use super::{
+    output::Output,
+    way::{Builder, Pull, Way},
+};
 use crate::{
     context::Helpers,
     error::{Error, Result},
@@ -21,6 +28,7 @@ pub struct Recipe {
     pub(super) args: DockerBuildArgs,
     pub(super) build_args: Vec<(String, String)>,
     pub(super) env: Vec<(String, String)>,
+    pub(super) way: Way,
 }
 
 impl Recipe {
@@ -32,8 +40,11 @@ impl Recipe {
         args: DockerBuildArgs,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self> {
-        refuse("templates_dir", !args.templates_dir.is_empty(), "wharf has no templates")?;
-        refuse("prebuild_hook", args.prebuild_hook.is_some(), "wharf runs no hooks")?;
+        if args.prebuild_hook.is_some() {
+            let action = "`prebuild_hook` cannot be honoured: a declaration runs no command on the machine that builds";
+            return Err(Error::new(codes::UNSUPPORTED_FIELD, action)
+                .hint("run the command yourself before `wharf build`, and leave the field out"));
+        }
         let commands = [
             ("run_cmd", args.run_cmd.as_deref()),
             ("package_install_cmd", Some(args.package_install_cmd.as_str())),
@@ -56,7 +67,7 @@ impl Recipe {
         };
         let build_args = values(&args.build_arg)?;
         let env = values(&args.set_env)?;
-        Ok(Self { args, build_args, env })
+        Ok(Self { args, build_args, env, way: Way::default() })
     }
 
     /// Returns a recipe that chooses a base image alone.
@@ -65,27 +76,54 @@ impl Recipe {
         Self { args, ..Self::default() }
     }
 
+    /// Returns the recipe for a build that goes about it this way.
+    #[must_use]
+    pub fn by(self, way: Way) -> Self {
+        Self { way, ..self }
+    }
+
+    /// Says whether the engine builds the folder that `--to context:PATH` would write: where it is asked for, and
+    /// where only a Dockerfile can honour a field.
+    pub(super) fn is_by_dockerfile(&self, runtime: RuntimeKind) -> bool {
+        if runtime.is_native() {
+            self.way.builder.is_engine()
+        } else {
+            self.of_dockerfiles().iter().any(|(_, is_given)| *is_given)
+        }
+    }
+
     /// Refuses by name what has no effect on the model, or cannot be done for an output.
     pub(super) fn check(&self, runtime: RuntimeKind, outputs: &[Output]) -> Result<()> {
+        let archive = outputs.iter().find(|output| output.is_of_native_kinds());
         if runtime.is_native() {
-            return self.check_native();
+            self.check_native()?;
+            return match archive {
+                Some(archive) if self.way.builder.is_engine() => {
+                    let builder = self.way.builder;
+                    let action = format!("`--to {archive}` is not made by `--builder {builder}`");
+                    Err(Error::new(codes::UNSUPPORTED_FIELD, action)
+                        .hint("leave `--builder` out: wharf makes it itself"))
+                }
+                _ => Ok(()),
+            };
         }
-        if let Some(archive) = outputs.iter().find(|output| output.is_of_native_kinds()) {
+        if let Some(archive) = archive {
             let action = format!("`--to {archive}` is for models that run without Python");
             return Err(Error::new(codes::UNSUPPORTED_FIELD, action).hint(
                 "build it into the engine and save it: `docker save -o FILE IMAGE`; or use `--to context:PATH`",
             ));
         }
-        if outputs.contains(&Output::Engine) {
-            self.check_engine()?;
-        }
-        Ok(())
+        if outputs.contains(&Output::Engine) { self.check_engine() } else { Ok(()) }
     }
 
     fn check_native(&self) -> Result<()> {
         if let Some(base) = self.args.base_image.as_deref().filter(|base| *base != "scratch") {
             let action = format!("`--base {base}` has no effect: this model needs no base image");
             return Err(Error::new(codes::UNSUPPORTED_FIELD, action).hint("leave `--base` out"));
+        }
+        if self.way.pull != Pull::Missing {
+            let action = "`--pull` has no effect: this model needs no base image";
+            return Err(Error::new(codes::UNSUPPORTED_FIELD, action).hint("leave `--pull` out"));
         }
         let python = ("python_version", self.args.python_version.is_some());
         let fields = self.of_dockerfiles().into_iter().chain([python]);
@@ -95,16 +133,11 @@ impl Recipe {
         Ok(())
     }
 
-    /// Requirements go into the engine by containers of wharf's own, so these have no place there.
     fn check_engine(&self) -> Result<()> {
-        for (name, is_given) in self.of_dockerfiles() {
-            if is_given {
-                let action =
-                    format!("`args.{name}` needs a Dockerfile, and `--to engine` uses none");
-                return Err(Error::new(codes::UNSUPPORTED_FIELD, action).hint(
-                    "write the Dockerfile and build it: `--to context:PATH`, then `docker build PATH`",
-                ));
-            }
+        if self.way.builder == Builder::Native {
+            let action = "`--builder native` cannot be honoured: this model runs Python, and its requirements are installed in a container";
+            return Err(Error::new(codes::NEEDS_ENGINE, action)
+                .hint("leave `--builder` out; or write a folder for another machine's engine: `--to context:PATH`"));
         }
         match self.args.platform {
             Some(platform) if Some(platform) != Platform::of_this_machine() => {
@@ -117,8 +150,10 @@ impl Recipe {
     }
 
     /// Returns the fields that only a Dockerfile with a shell can honour, and whether they differ from their defaults.
-    fn of_dockerfiles(&self) -> [(&'static str, bool); 4] {
+    fn of_dockerfiles(&self) -> [(&'static str, bool); 6] {
         [
+            ("templates_dir", !self.args.templates_dir.is_empty()),
+            ("mlem_whl", self.wheel().is_some()),
             ("run_cmd", self.args.run_cmd.as_deref() != Some(RUN_CMD)),
             ("package_install_cmd", self.args.package_install_cmd != PACKAGE_INSTALL_CMD),
             ("package_clean_cmd", self.args.package_clean_cmd != PACKAGE_CLEAN_CMD),
@@ -126,11 +161,22 @@ impl Recipe {
         ]
     }
 
+    /// Returns the folders of templates, in the order in which they are searched.
+    pub(super) fn templates(&self) -> Vec<PathBuf> {
+        self.args.templates_dir.iter().map(PathBuf::from).collect()
+    }
+
+    /// Returns what `mlem_whl` names when it is a wheel.
+    pub(super) fn wheel(&self) -> Option<&Path> {
+        let named = self.args.mlem_whl.as_deref().map(Path::new);
+        named.filter(|path| path.extension().is_some_and(|end| end == "whl"))
+    }
+
     /// Returns the server program to put in; it must run on the platform.
     pub(super) fn program(&self, helpers: &Helpers, runtime: RuntimeKind) -> Result<PathBuf> {
         let program = match &self.args.mlem_whl {
-            None => helpers.program(runtime)?,
-            Some(path) => PathBuf::from(path),
+            Some(path) if self.wheel().is_none() => PathBuf::from(path),
+            _ => helpers.program(runtime)?,
         };
         let runs_on = platform_of(&program)?.or(Platform::of_this_machine());
         match self.args.platform {
@@ -200,14 +246,35 @@ mod tests {
         let other = DockerBuildArgs { run_cmd: None, ..DockerBuildArgs::default() };
         let native = said(recipe(other.clone()).check(RuntimeKind::Trees, &[Output::Engine]));
         assert!(native.starts_with("`run_cmd` cannot be honoured"), "{native}");
-        let engine = said(recipe(other.clone()).check(RuntimeKind::Python, &[Output::Engine]));
-        assert!(engine.starts_with("`args.run_cmd` needs a Dockerfile"), "{engine}");
         recipe(other).check(RuntimeKind::Python, &[Output::Context("x".into())]).unwrap();
+        let pulling = Way { pull: Pull::Always, ..Way::default() };
+        let native = said(Recipe::default().by(pulling).check(RuntimeKind::Trees, &[]));
+        assert!(native.starts_with("`--pull` has no effect"), "{native}");
         let archive = [Output::OciDir("x".into())];
         assert_eq!(
             said(Recipe::default().check(RuntimeKind::Python, &archive)),
             "`--to oci-dir:x` is for models that run without Python"
         );
+    }
+
+    #[test]
+    fn a_dockerfile_is_used_where_only_it_can_honour_a_field() {
+        let by = |builder| Way { builder, ..Way::default() };
+        let plain = Recipe::default();
+        assert!(!plain.is_by_dockerfile(RuntimeKind::Trees));
+        assert!(!plain.is_by_dockerfile(RuntimeKind::Python));
+        assert!(plain.clone().by(by(Builder::Docker)).is_by_dockerfile(RuntimeKind::Trees));
+        let other = DockerBuildArgs { run_cmd: None, ..DockerBuildArgs::default() };
+        assert!(recipe(other).is_by_dockerfile(RuntimeKind::Python));
+        let native = plain.clone().by(by(Builder::Native));
+        native.check(RuntimeKind::Trees, &[Output::Engine]).unwrap();
+        native.check(RuntimeKind::Python, &[Output::Context("x".into())]).unwrap();
+        let refused = said(native.check(RuntimeKind::Python, &[Output::Engine]));
+        assert!(refused.starts_with("`--builder native` cannot be honoured"), "{refused}");
+        let archive = said(
+            plain.by(by(Builder::Podman)).check(RuntimeKind::Trees, &[Output::OciDir("x".into())]),
+        );
+        assert_eq!(archive, "`--to oci-dir:x` is not made by `--builder podman`");
     }
 
     #[test]
@@ -233,7 +300,8 @@ mod tests {
         arm[..4].copy_from_slice(b"\x7fELF");
         arm[18] = 183;
         std::fs::write(&path, arm).unwrap();
-        let helpers = Helpers { folder: folder.path().to_owned() };
+        let cache = std::sync::Arc::new(crate::cache::FileCache::off());
+        let helpers = Helpers { folder: folder.path().to_owned(), cache };
         let of = |platform: &str| {
             recipe(DockerBuildArgs {
                 mlem_whl: Some(path.display().to_string()),

@@ -9,7 +9,7 @@ pub mod ports;
 
 pub(crate) mod ready;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ffi::OsStr, path::Path, time::Duration};
 
 use wharf_spec::{
     codes,
@@ -29,7 +29,7 @@ use crate::{
     store::{
         RecordName, StateStore as _,
         folder::FolderStore,
-        record::{DeploymentRecord, PortOwner, RECORD_SCHEMA, Release},
+        record::{DeploymentRecord, PortOwner, RECORD_SCHEMA, Release, SourceKind},
     },
 };
 use ports::Publish;
@@ -98,7 +98,12 @@ async fn make_so(
             context.report(Event::Unchanged { name: request.name.to_string(), url: url.clone() });
             Deployed { status, url, built, changed: false }
         }
-        None => replace(context, request, &workload, &there, built).await?,
+        None => {
+            if there.iter().any(|status| status.phase == Phase::Running) {
+                tell_of_another(context, store, &record, source).await?;
+            }
+            replace(context, request, &workload, &there, built).await?
+        }
     };
     remove_others(context, &deployed.status.id, &there).await?;
     write_record(context, store, &record, source, &deployed).await?;
@@ -171,6 +176,30 @@ async fn unchanged(context: &Context, workload: &Workload, there: &[Status]) -> 
     };
     let status = there.iter().find(is_wanted)?;
     (ready::now(context, status).await == Some(true)).then(|| status.clone())
+}
+
+/// Says so where a name begins to serve something else: all models of a folder may be called as the folder is.
+async fn tell_of_another(
+    context: &Context,
+    store: &FolderStore,
+    record: &RecordName,
+    source: &Source<'_>,
+) -> Result<()> {
+    let Some((found, _)) = store.read(record).await? else { return Ok(()) };
+    let (before, now) = (found.current, source.place());
+    let file = |place: &str| Path::new(place).file_name().map(OsStr::to_owned);
+    // Another tag of an image is another version of the same thing.
+    let is_other = source.kind() != SourceKind::Image
+        && before.model_hash != source.model_hash()
+        && (before.source != source.kind() || file(&before.model) != file(&now));
+    if is_other {
+        let (name, before) = (&record.name, before.model);
+        let text = format!(
+            "`{name}` served `{before}` until now; with `--name NAME` `{now}` gets a service of its own"
+        );
+        context.report(Event::Note { text });
+    }
+    Ok(())
 }
 
 /// Stops the old generations, starts the new one, and goes back if it does not become healthy.
