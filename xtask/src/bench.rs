@@ -36,7 +36,7 @@ fn line(report: &mut String, what: &str, figure: &str, target: &str) {
     writeln!(report, "{what} | {figure} | {target}").expect("a string takes everything");
 }
 
-fn build(root: &Path) -> Result<(), String> {
+pub(crate) fn build(root: &Path) -> Result<(), String> {
     let mut command = Command::new(env!("CARGO"));
     command.args(["build", "--release", "-p", "wharf", "-p", "xtask"]).current_dir(root);
     let status = command.status().map_err(|error| format!("cargo: {error}"))?;
@@ -44,7 +44,7 @@ fn build(root: &Path) -> Result<(), String> {
 }
 
 /// The folder of the release programs: beside this program's own profile.
-fn programs(root: &Path) -> Result<PathBuf, String> {
+pub(crate) fn programs(root: &Path) -> Result<PathBuf, String> {
     let target = root.join("target");
     let entries =
         fs::read_dir(&target).map_err(|error| format!("{}: {error}", target.display()))?;

@@ -2,13 +2,16 @@
 
 mod bench;
 
+mod images;
+
 mod generate;
 
 use std::{env, path::PathBuf, process::ExitCode};
 
-const USAGE: &str = "usage: cargo xtask gen | bench\n\
-    gen    writes docs/reference/ and schemas/ anew\n\
-    bench  prints ours divided by the floor, both measured in the same run (builds release programs first)";
+const USAGE: &str = "usage: cargo xtask gen | bench [images]\n\
+    gen           writes docs/reference/ and schemas/ anew\n\
+    bench         prints ours divided by the floor, both measured in the same run (builds release programs first)\n\
+    bench images  the same for images with 1 GiB of weights; needs Docker and `docker-registry`, and some minutes";
 
 #[expect(
     clippy::print_stderr,
@@ -16,9 +19,11 @@ const USAGE: &str = "usage: cargo xtask gen | bench\n\
     reason = "a program for people who work on wharf"
 )]
 fn main() -> ExitCode {
-    let outcome = match env::args().nth(1).as_deref() {
-        Some("gen") => generate::write_all(&root()),
-        Some("bench") => bench::run(&root()).map(|report| println!("{report}")),
+    let args: Vec<_> = env::args().skip(1).collect();
+    let outcome = match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["gen"] => generate::write_all(&root()),
+        ["bench"] => bench::run(&root()).map(|report| println!("{report}")),
+        ["bench", "images"] => images::run(&root()).map(|report| println!("{report}")),
         _ => Err(USAGE.to_owned()),
     };
     match outcome {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    build, down, explain, inspect, login, logout, logs, predict, ps, push, serve, up,
+    build, down, explain, image, inspect, lock, login, logout, logs, open, predict, ps, pull, push,
+    serve, up,
 };
 
 const HELP: &str = "\
@@ -18,8 +19,11 @@ Start:
   serve     Serve a model here, in the foreground, without a container
   predict   Make a prediction with a service
 Images:
+  lock      Lock a model's Python packages, with their hashes
   build     Make an image, an archive of one, or a folder for `docker build`
-  push      Push a model's image to a registry, without an engine
+  push      Push a model's image, or one of a file, to a registry, without an engine
+  pull      Fetch an image from a registry: into the engine, or a file
+  image     Images of a registry: ls, show, copy, tag, rm, explain, sign, verify
   login     Check a password with a registry, and keep it
   logout    Forget the password of a registry
 Run:
@@ -28,6 +32,7 @@ Run:
 Look:
   ps        What runs
   logs      What a service wrote
+  open      The page of a service in the browser
 Set up:
   explain   The page of an error: `wharf explain W0203`
 Options:
@@ -84,8 +89,11 @@ pub(crate) enum Command {
     Inspect(inspect::InspectArgs),
     Serve(serve::ServeArgs),
     Predict(predict::PredictArgs),
+    Lock(lock::LockArgs),
     Build(build::BuildArgs),
     Push(push::PushArgs),
+    Pull(pull::PullArgs),
+    Image(image::ImageArgs),
     Login(login::LoginArgs),
     Logout(logout::LogoutArgs),
     #[command(alias = "deploy", alias = "apply")]
@@ -93,5 +101,6 @@ pub(crate) enum Command {
     Down(down::DownArgs),
     Ps(ps::PsArgs),
     Logs(logs::LogsArgs),
+    Open(open::OpenArgs),
     Explain(explain::ExplainArgs),
 }

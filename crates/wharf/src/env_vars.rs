@@ -18,6 +18,7 @@ variables! {
     WHARF_PROJECT "WHARF_PROJECT" "The project, where `-P` is not given.";
     WHARF_COLOR "WHARF_COLOR" "`auto`, `always` or `never`, where `--color` is not given.";
     WHARF_HELPERS "WHARF_HELPERS" "The folder of the server programs; else the folder of `wharf` itself.";
+    WHARF_KEY_PASSWORD "WHARF_KEY_PASSWORD" "The password of a key that signs images.";
     NO_COLOR "NO_COLOR" "Set to anything: no colours (no-color.org).";
     CLICOLOR_FORCE "CLICOLOR_FORCE" "Set to anything but 0: colours also into pipes.";
     TERM "TERM" "`dumb`: no colours.";
@@ -30,7 +31,10 @@ variables! {
     DOCKER_CONTEXT "DOCKER_CONTEXT" "The Docker context, in place of the current one.";
     DOCKER_CONFIG "DOCKER_CONFIG" "The folder of Docker's own settings; else `~/.docker`.";
     DOCKER_TLS_VERIFY "DOCKER_TLS_VERIFY" "Refused: TLS to an engine is not spoken yet.";
-    PATH "PATH" "Where `python3` and `pip` are looked for.";
+    PATH "PATH" "Where `python3`, `pip` and browsers are looked for.";
+    BROWSER "BROWSER" "The programs that open a page, with `:` between them; `%s` in one stands for the address.";
+    DISPLAY "DISPLAY" "Set: there is a screen, so that `xdg-open` can open a page.";
+    WAYLAND_DISPLAY "WAYLAND_DISPLAY" "As DISPLAY.";
     REGISTRY_AUTH_FILE "REGISTRY_AUTH_FILE" "The file of registries' credentials, before Docker's and Podman's own.";
     HTTP_PROXY "HTTP_PROXY" "The proxy of installers in containers, and to registries without encryption (also in lower case).";
     HTTPS_PROXY "HTTPS_PROXY" "As HTTP_PROXY, and before it; to registries with encryption.";
@@ -47,6 +51,12 @@ variables! {
     PIP_PROXY "PIP_PROXY" "As PIP_INDEX_URL.";
     PIP_TIMEOUT "PIP_DEFAULT_TIMEOUT" "As PIP_INDEX_URL.";
     PIP_NO_INDEX "PIP_NO_INDEX" "As PIP_INDEX_URL.";
+    UV_DEFAULT_INDEX "UV_DEFAULT_INDEX" "The index of Python packages, before what pip is set to.";
+    UV_INDEX_URL "UV_INDEX_URL" "As UV_DEFAULT_INDEX, in its older spelling.";
+    UV_INDEX "UV_INDEX" "Further indexes of Python packages, before what pip is set to.";
+    UV_EXTRA_INDEX_URL "UV_EXTRA_INDEX_URL" "As UV_INDEX, in its older spelling.";
+    UV_FIND_LINKS "UV_FIND_LINKS" "Folders and pages of Python packages, with commas, before what pip is set to.";
+    UV_INSECURE_HOST "UV_INSECURE_HOST" "Hosts of indexes whose certificates uv need not believe.";
 }
 
 #[cfg(test)]

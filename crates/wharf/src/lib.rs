@@ -1,10 +1,12 @@
 //! The command line of wharf: arguments → context → command → exit code.
 //!
-//! - [`cli`]: the tree of commands; [`commands`]: one file for each;
+//! - [`cli`]: the tree of commands; [`commands`]: one file for each; [`mlem`]: MLEM's verbs, said in ours;
 //! - [`config`]: the only reader of environment and home directories; [`env_vars`]: every variable, documented;
 //! - [`output`]: events and values → text; [`error`]: errors → text and exit codes.
 
 mod cli;
+
+mod mlem;
 
 mod commands;
 
@@ -97,6 +99,10 @@ pub async fn run(invocation: Invocation) -> u8 {
 async fn run_command(invocation: Invocation) -> u8 {
     let Invocation { args, env, mut console, folder, program, engine, cancel } = invocation;
     let json = args.iter().any(|arg| arg == "--json");
+    let args = match mlem::translate(args) {
+        Ok(args) => args,
+        Err(error) => return error::print(&error, &console, json),
+    };
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => return error::print_usage(&error, &console, json),
@@ -119,12 +125,16 @@ async fn dispatch(session: &mut Session<'_>, cli: Cli) -> Result<u8> {
         Command::Inspect(args) => commands::inspect::run(session, args).await,
         Command::Serve(args) => commands::serve::run(session, args).await,
         Command::Predict(args) => commands::predict::run(session, args).await,
+        Command::Lock(args) => commands::lock::run(session, args).await,
         Command::Build(args) => commands::build::run(session, args).await,
         Command::Up(args) => commands::up::run(session, args).await,
         Command::Down(args) => commands::down::run(session, args).await,
         Command::Ps(args) => commands::ps::run(session, args).await,
         Command::Logs(args) => commands::logs::run(session, args).await,
+        Command::Open(args) => commands::open::run(session, args).await,
         Command::Push(args) => commands::push::run(session, args).await,
+        Command::Pull(args) => commands::pull::run(session, args).await,
+        Command::Image(args) => commands::image::run(session, args).await,
         Command::Login(args) => commands::login::run(session, args).await,
         Command::Logout(args) => commands::logout::run(session, args).await,
         Command::Explain(args) => commands::explain::run(session, &args),

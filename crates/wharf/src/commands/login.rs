@@ -112,16 +112,33 @@ fn plain_user(user: &str) -> Result<String> {
 }
 
 fn from_stdin() -> Result<Secret<String>> {
+    let password = password_on_stdin()?;
+    if password.expose().is_empty() {
+        return Err(Error::new(codes::FLAGS, "the password on stdin is empty")
+            .hint("give it as `… --password-stdin <FILE`"));
+    }
+    Ok(password)
+}
+
+/// Reads all of stdin but the end of its line.
+pub(super) fn password_on_stdin() -> Result<Secret<String>> {
     let mut text = String::new();
     let read = io::stdin().lock().take(1 << 20).read_to_string(&mut text);
     read.map_err(|error| Error::file("read", "stdin".as_ref(), error))?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     let text = text.strip_suffix('\r').unwrap_or(text);
-    if text.is_empty() {
-        return Err(Error::new(codes::FLAGS, "the password on stdin is empty")
-            .hint("give it as `… --password-stdin <FILE`"));
-    }
     Ok(Secret::new(text.to_owned()))
+}
+
+/// Asks for a password; without a terminal there is none.
+pub(super) async fn ask_password(session: &Session<'_>) -> Result<Option<Secret<String>>> {
+    if !io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    let _quiet = Quiet::begin();
+    let password = ask(session, "password: ").await?;
+    session.console.err("");
+    Ok(Some(Secret::new(password)))
 }
 
 /// Asks for a line. ^C ends it: the reading thread ends with the process.

@@ -6,6 +6,8 @@ pub(crate) mod serve;
 
 pub(crate) mod predict;
 
+pub(crate) mod lock;
+
 pub(crate) mod build;
 
 pub(crate) mod up;
@@ -16,23 +18,36 @@ pub(crate) mod ps;
 
 pub(crate) mod logs;
 
+pub(crate) mod open;
+
 pub(crate) mod push;
+
+pub(crate) mod pull;
 
 pub(crate) mod login;
 
 pub(crate) mod logout;
 
+pub(crate) mod image;
+
 pub(crate) mod registry;
 
+pub(crate) mod key;
+
 pub(crate) mod path;
+
+pub(crate) mod way;
 
 pub(crate) mod explain;
 
 use std::{path::Path, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
-use wharf_engine::Engine;
-use wharf_model::recognise::{Model, recognise};
+use wharf_engine::{
+    Engine,
+    connect::{ConnectSettings, EngineChoice},
+};
+use wharf_model::recognise::{Model, recognise_with};
 use wharf_ops::{
     context::{Clock, Context, InstallSettings, Reporter},
     error::{Error, Result},
@@ -55,14 +70,22 @@ pub(crate) struct Session<'a> {
 impl Session<'_> {
     /// Connects to the engine and returns what operations work with.
     pub(crate) async fn context(&self) -> Result<Context> {
-        self.context_at(None).await
+        self.context_at(None, EngineChoice::Auto).await
     }
 
-    /// Connects to the engine at an address, or to the one that is found.
-    pub(crate) async fn context_at(&self, address: Option<String>) -> Result<Context> {
+    /// Connects to the engine at an address, or to the one of this kind that is found.
+    pub(crate) async fn context_at(
+        &self,
+        address: Option<String>,
+        choice: EngineChoice,
+    ) -> Result<Context> {
         let engine = match &self.engine {
             Some(engine) => engine.clone(),
-            None => wharf_engine::connect::connect(&self.config.engine_at(address)?).await?,
+            None => {
+                let settings = self.config.engine_at(address)?;
+                let settings = ConnectSettings { engine: choice, ..settings };
+                wharf_engine::connect::connect(&settings).await?
+            }
         };
         Ok(Context {
             engine,
@@ -82,14 +105,23 @@ impl Session<'_> {
         Arc::new(Lines::new(self.console.clone(), self.config.verbose, quiet))
     }
 
+    /// Returns how many bytes of files were read for their hashes, and reports it.
+    pub(crate) fn hashed(&self) -> u64 {
+        let cache = &self.config.helpers.cache;
+        let bytes = cache.hashed();
+        self.reporter().report(Event::Hashed { bytes, not_kept: cache.trouble() });
+        bytes
+    }
+
     /// Recognises the model at a path of the command line.
     pub(crate) async fn recognise(&self, target: &Path) -> Result<Model> {
         let path = self.config.folder.join(target);
         let shown = target.to_owned();
-        let mut model =
-            tokio::task::spawn_blocking(move || recognise(&path)).await.map_err(|panic| {
-                Error::new(codes::BUG, "the model's reader failed").because(panic)
-            })??;
+        let cache = self.config.helpers.cache.clone();
+        let reading = tokio::task::spawn_blocking(move || recognise_with(&path, &*cache));
+        let mut model = reading.await.map_err(|panic| {
+            Error::new(codes::BUG, "the model's reader failed").because(panic)
+        })??;
         model.shown = shown;
         Ok(model)
     }

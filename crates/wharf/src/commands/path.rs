@@ -76,7 +76,7 @@ impl Asked<'_> {
 
     fn app(&self, path: &Path, dockerfile: Option<PathBuf>) -> Found {
         let shown = Some(self.target.to_owned());
-        let options = AppOptions { shown, dockerfile, reference: None };
+        let options = AppOptions { shown, dockerfile, ..AppOptions::default() };
         Found::App(App { name: app::name(path), folder: path.to_owned(), options })
     }
 

@@ -1,13 +1,21 @@
 //! `wharf ps`: what runs.
 
-use clap::Args;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
 use serde::Serialize;
-use wharf_engine::About;
+use tokio::time::{Instant, sleep_until};
+use wharf_engine::{About, Usage};
 use wharf_ops::{
+    context::Context,
     error::Result,
     service::{self, Listed, Owner},
 };
-use wharf_spec::status::{Endpoint, Exit};
+use wharf_spec::{
+    quantity::ByteSize,
+    status::{Endpoint, Exit},
+    workload::WorkloadKind,
+};
 
 use super::Session;
 use crate::output::{
@@ -15,13 +23,28 @@ use crate::output::{
     text,
 };
 
+/// Between two looks of `-w`.
+const EACH: Duration = Duration::from_secs(1);
+
 /// Services and jobs that run
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  wharf ps\n  wharf ps -a --json")]
+#[command(after_help = "Examples:\n  wharf ps\n  wharf ps -w\n  wharf ps -a --json")]
 pub(crate) struct PsArgs {
     /// Also what has ended
     #[arg(short, long)]
     all: bool,
+    /// Look again each second, until ^C
+    #[arg(short, long)]
+    watch: bool,
+    /// Only one kind
+    #[arg(long)]
+    kind: Option<KindChoice>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum KindChoice {
+    Service,
+    Job,
 }
 
 #[derive(Serialize)]
@@ -39,6 +62,10 @@ struct PsItem {
     generation: u64,
     attempt: u32,
     image: String,
+    /// Cores.
+    cpu: Option<f64>,
+    /// Bytes.
+    memory: Option<u64>,
     restarts: u32,
     created: Option<String>,
     started: Option<String>,
@@ -52,26 +79,67 @@ struct PsItem {
 
 pub(crate) async fn run(session: &mut Session<'_>, args: PsArgs) -> Result<u8> {
     let context = session.context().await?;
-    let mut listed = service::list(&context, false).await?;
-    listed.retain(|one| args.all || !one.word.has_ended());
-    let about = context.engine.about();
-    let console = &session.console;
-    if session.config.json {
-        let items = listed.into_iter().map(|one| item(one, about)).collect();
-        console.json(&PsDocument { schema: "wharf.workloads/v1", items });
-    } else if session.config.quiet {
-        for one in &listed {
-            console.out(one.status.id.name.as_str());
-        }
-    } else {
-        for line in table(&listed, about).lines() {
-            console.out(&line);
+    if !args.watch {
+        let lines = look(session, &context, &args).await?;
+        session.console.out_lines(&lines);
+        return Ok(0);
+    }
+    loop {
+        let next = Instant::now() + EACH;
+        let lines = tokio::select! {
+            lines = look(session, &context, &args) => lines?,
+            () = session.cancel.cancelled() => return Ok(0),
+        };
+        show(session, lines);
+        tokio::select! {
+            () = sleep_until(next) => {}
+            () = session.cancel.cancelled() => return Ok(0),
         }
     }
-    Ok(0)
 }
 
-fn item(listed: Listed, about: &About) -> PsItem {
+/// Returns what is to be printed of one look.
+async fn look(session: &Session<'_>, context: &Context, args: &PsArgs) -> Result<Vec<String>> {
+    let mut listed = service::list(context, false).await?;
+    listed.retain(|one| args.all || !one.word.has_ended());
+    listed.retain(|one| args.kind.is_none_or(|kind| kind.is_of(one.status.kind)));
+    if session.config.quiet && !session.config.json {
+        return Ok(listed.iter().map(|one| one.status.id.name.to_string()).collect());
+    }
+    let usage = service::usage(context, &listed).await;
+    let about = context.engine.about();
+    if session.config.json {
+        let pairs = listed.into_iter().zip(usage);
+        let items = pairs.map(|(one, usage)| item(one, usage, about)).collect();
+        let document = PsDocument { schema: "wharf.workloads/v1", items };
+        return Ok(vec![serde_json::to_string(&document).expect("documents are plain data")]);
+    }
+    Ok(table(&listed, &usage, about).lines())
+}
+
+/// Prints a look of several: over the one before it on a terminal, in a block of its own elsewhere.
+fn show(session: &Session<'_>, mut lines: Vec<String>) {
+    let console = &session.console;
+    if console.out_is_terminal && !session.config.json {
+        console.out_screen(&lines);
+        return;
+    }
+    if !session.config.json {
+        lines.push(String::new());
+    }
+    console.out_lines(&lines);
+}
+
+impl KindChoice {
+    fn is_of(self, kind: WorkloadKind) -> bool {
+        match kind {
+            WorkloadKind::Service => self == Self::Service,
+            WorkloadKind::Job => self == Self::Job,
+        }
+    }
+}
+
+fn item(listed: Listed, usage: Usage, about: &About) -> PsItem {
     let url = listed.url(about);
     let Listed { status, word, owner } = listed;
     PsItem {
@@ -82,6 +150,8 @@ fn item(listed: Listed, about: &About) -> PsItem {
         generation: status.id.generation,
         attempt: status.attempt,
         image: status.image,
+        cpu: usage.cpu_millis.map(|millis| millis as f64 / 1000.0),
+        memory: usage.memory,
         restarts: status.restarts,
         created: status.created,
         started: status.started,
@@ -93,17 +163,20 @@ fn item(listed: Listed, about: &About) -> PsItem {
     }
 }
 
-fn table(listed: &[Listed], about: &About) -> Table {
+fn table(listed: &[Listed], usage: &[Usage], about: &About) -> Table {
     let mut table = Table::new(&[
         ("NAME", Align::Left),
         ("KIND", Align::Left),
         ("STATUS", Align::Left),
         ("IMAGE", Align::Left),
+        ("CPU", Align::Right),
+        ("MEMORY", Align::Right),
         ("RESTARTS", Align::Right),
         ("AGE", Align::Right),
         ("URL", Align::Left),
     ]);
-    for one in listed {
+    let or_dash = |told: Option<String>| told.unwrap_or_else(|| "-".to_owned());
+    for (one, usage) in listed.iter().zip(usage) {
         let status = &one.status;
         // What nobody of this machine vouches for says so.
         let foreign = if matches!(one.owner, Owner::Store(_)) { "" } else { " (foreign)" };
@@ -112,12 +185,19 @@ fn table(listed: &[Listed], about: &About) -> Table {
             status.kind.word().to_owned(),
             one.word.as_str().to_owned(),
             text::line(&status.image),
+            or_dash(usage.cpu_millis.map(percent)),
+            or_dash(usage.memory.map(|bytes| ByteSize(bytes).to_string())),
             status.restarts.to_string(),
             age(status.started.as_deref().or(status.created.as_deref())),
-            one.url(about).unwrap_or_else(|| "-".to_owned()),
+            or_dash(one.url(about)),
         ]);
     }
     table
+}
+
+/// Shows a share of one core: two cores are 200 %.
+fn percent(millis: u64) -> String {
+    format!("{}.{}%", millis / 10, millis % 10)
 }
 
 fn age(since: Option<&str>) -> String {

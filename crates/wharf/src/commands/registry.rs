@@ -4,13 +4,16 @@ use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
 use wharf_oci::{
-    image::Image,
+    manifest::Platform,
     registry::{Access, CHUNK, PlainHttp, error::RegistryError, host::RegistryHost},
+    store::Which,
+    tree::Tree,
 };
 use wharf_ops::{
     build::Existing,
     error::{Error, Result},
-    push::{self, PushContext, Pushed},
+    images::Transfer,
+    push::{self, PushContext, Pushed, Supply},
 };
 use wharf_spec::{codes, error::Explain as _, reference::Reference};
 
@@ -30,6 +33,9 @@ pub(crate) struct RegistryArgs {
     /// A host that may be asked for tokens, and given the password, besides the registry's own
     #[arg(long, value_name = "HOST")]
     token_host: Vec<String>,
+    /// A host that the registry keeps its layers at, and sends there for them
+    #[arg(long, value_name = "HOST")]
+    storage_host: Vec<String>,
 }
 
 impl RegistryArgs {
@@ -41,17 +47,19 @@ impl RegistryArgs {
             keychain: session.config.keychain(),
             plain_http: if self.plain_http { PlainHttp::Allowed } else { PlainHttp::Loopback },
             token_hosts: self.token_host.clone(),
+            storage_hosts: self.storage_host.clone(),
             chunk: CHUNK,
         })
     }
 
     /// Returns a flag that was given, for commands that need none.
     pub(crate) fn given(&self) -> Option<&'static str> {
-        let Self { plain_http, ca, token_host } = self;
+        let Self { plain_http, ca, token_host, storage_host } = self;
         let flags = [
             ("--plain-http", *plain_http),
             ("--ca", ca.is_some()),
             ("--token-host", !token_host.is_empty()),
+            ("--storage-host", !storage_host.is_empty()),
         ];
         flags.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag)
     }
@@ -62,24 +70,53 @@ pub(crate) struct Sending {
     pub(crate) access: Access,
     pub(crate) mount_from: Vec<String>,
     pub(crate) existing: Existing,
+    pub(crate) supply: Supply,
 }
 
 /// Pushes an image, and shows on stderr how far it is.
 pub(crate) async fn send(
     session: &Session<'_>,
-    image: Image,
+    image: impl Into<Tree>,
     to: &Reference,
     sending: Sending,
 ) -> Result<Pushed> {
     let quiet = session.config.quiet || session.config.json;
     let lines = Arc::new(Lines::new(session.console.clone(), session.config.verbose, quiet));
-    let Sending { access, mount_from, existing } = sending;
+    let Sending { access, mount_from, existing, supply } = sending;
     let reporter = lines.clone();
     let cancel = session.cancel.clone();
-    let context = PushContext { access, mount_from, existing, reporter, cancel };
+    let context = PushContext { access, mount_from, existing, supply, reporter, cancel };
     let pushed = push::push(image, to, &context).await;
     lines.stop_spinner();
     pushed
+}
+
+/// Deals with images of registries, and shows on stderr how far it is, until it is dropped.
+pub(crate) struct Moving {
+    pub(crate) transfer: Transfer,
+    lines: Arc<Lines>,
+}
+
+impl Moving {
+    pub(crate) fn new(session: &Session<'_>, access: Access) -> Self {
+        let quiet = session.config.quiet || session.config.json;
+        let lines = Arc::new(Lines::new(session.console.clone(), session.config.verbose, quiet));
+        let transfer = Transfer { access, reporter: lines.clone(), cancel: session.cancel.clone() };
+        Self { transfer, lines }
+    }
+}
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        self.lines.stop_spinner();
+    }
+}
+
+/// Returns which images of an index are meant: those for a platform if one is named.
+pub(crate) fn which(platform: Option<&str>) -> Result<Option<Which>> {
+    let platform = platform.map(str::parse::<Platform>).transpose();
+    let platform = platform.map_err(|error| Error::new(codes::FLAGS, error.to_string()))?;
+    Ok(platform.map(Which::For))
 }
 
 /// Parses the host of a registry.

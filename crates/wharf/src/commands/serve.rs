@@ -4,13 +4,15 @@ use std::{net::IpAddr, path::PathBuf, process::Stdio, time::Duration};
 
 use clap::Args;
 use tokio::process::{Child, Command};
+use wharf_model::recognise::Model;
 use wharf_ops::{
     context::Reporter as _,
     error::{Error, Result},
+    python::{Network, environment::Interpreter, resolve::Update, target::Python},
 };
-use wharf_spec::codes;
+use wharf_spec::{codes, event::Event};
 
-use super::{Session, model_events};
+use super::{Session, lock, model_events};
 use crate::output::report::Lines;
 
 /// Serve a model here, in the foreground, without a container
@@ -29,12 +31,18 @@ pub(crate) struct ServeArgs {
     /// The address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
     host: IpAddr,
-    /// The interpreter for models that run Python [default: python3 of PATH]
+    /// The interpreter for models that run Python, as it is [default: one with what `wharf.lock` says]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
     /// How many Python workers [default: 1 up to two cores, else half of the cores]
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
+    /// Refuse a `wharf.lock` that does not fit the requirements, instead of making it anew
+    #[arg(long, conflicts_with = "python")]
+    locked: bool,
+    /// Ask no other machine for packages
+    #[arg(long)]
+    offline: bool,
     /// How each request is logged
     #[arg(long, value_name = "FORM", default_value = "text", value_parser = ["text", "json"])]
     log: String,
@@ -73,8 +81,8 @@ pub(crate) async fn run(session: &mut Session<'_>, args: ServeArgs) -> Result<u8
         .process_group(0)
         .kill_on_drop(true);
     if !card.runtime.is_native() {
-        command.arg("--python").arg(session.config.python(args.python.as_deref())?);
-        reporter.report(wharf_spec::event::Event::Note {
+        command.arg("--python").arg(python(session, &model, &args).await?);
+        reporter.report(Event::Note {
             text: "not isolated: this model runs Python with your rights; `wharf up` runs it in a container".to_owned(),
         });
     }
@@ -99,6 +107,42 @@ pub(crate) async fn run(session: &mut Session<'_>, args: ServeArgs) -> Result<u8
     }
     let action = format!("the model server ended with {status}; its last lines say why");
     Err(Error::new(codes::MODEL_LOAD, action))
+}
+
+/// Returns the interpreter of the workers: the user's own, else one with exactly the packages of the lock.
+async fn python(session: &Session<'_>, model: &Model, args: &ServeArgs) -> Result<PathBuf> {
+    if args.python.is_some() {
+        return session.config.python(args.python.as_deref());
+    }
+    let needs = model.card.python.clone().unwrap_or_default();
+    let version: Option<Python> = needs.version.as_deref().and_then(|version| version.parse().ok());
+    let program = session.config.python_of(version)?;
+    if !lock::has_requirements(model) {
+        return Ok(program);
+    }
+    let network = if args.offline { Network::Forbidden } else { Network::Allowed };
+    let update = if args.locked { Update::Never } else { Update::WhenChanged };
+    let packages = session.config.packages(network, session.reporter(), session.cancel.clone())?;
+    let interpreter = Interpreter::ask(&program, &packages.environment).await?;
+    check_version(session, version, interpreter.target.python)?;
+    let locked = lock::lock(session, model, None, update, network).await?;
+    packages.with_needs(&needs).environment(&locked, &interpreter).await
+}
+
+/// Refuses a Python that is older than what a model names, and says when it is newer.
+fn check_version(session: &Session<'_>, named: Option<Python>, own: Python) -> Result<()> {
+    let Some(named) = named else { return Ok(()) };
+    let (asked, there) = (named.minor_text(), own.minor_text());
+    if !own.is_at_least(named) {
+        let action = format!("the model is for Python {asked}, and this machine has {there}");
+        return Err(Error::new(codes::NO_PYTHON, action)
+            .hint("name one with `--python PATH`, or run the model in a container: `wharf up`"));
+    }
+    if asked != there {
+        let text = format!("the model is for Python {asked}, and it runs with {there}");
+        session.reporter().report(Event::Note { text });
+    }
+    Ok(())
 }
 
 /// Asks the server to end; it finishes what runs.

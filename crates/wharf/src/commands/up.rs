@@ -24,7 +24,7 @@ use wharf_spec::{
     workload::{HostPort, Mount, Resources},
 };
 
-use super::{Session, service_name};
+use super::{Session, registry::RegistryArgs, service_name, way::WayArgs};
 use crate::output::{report::seconds, style::Paint};
 use target::Target;
 
@@ -33,7 +33,8 @@ use target::Target;
 #[command(
     after_help = "Examples:\n  wharf up examples/iris\n  wharf up model.ubj --name iris -p 9000\n  \
                         wharf up model.onnx -p 0.0.0.0:80:8080 --memory 512MiB\n  \
-                        wharf up examples/own-dockerfile\n  wharf up studentapi -p 8000:8000"
+                        wharf up examples/own-dockerfile\n  wharf up studentapi -p 8000:8000\n  \
+                        wharf up registry.example/ml/iris:1 --verify --key wharf.pub"
 )]
 pub(crate) struct UpArgs {
     /// A model's file or a folder with one, a folder with a `Dockerfile`, or an image of the engine
@@ -53,6 +54,8 @@ pub(crate) struct UpArgs {
     /// The base image of models that run Python [default: python:VERSION-slim]
     #[arg(long, value_name = "IMAGE")]
     base: Option<String>,
+    #[command(flatten)]
+    way: WayArgs,
     /// How many CPUs it may use, such as 0.5
     #[arg(long, value_name = "N")]
     cpu: Option<String>,
@@ -65,9 +68,20 @@ pub(crate) struct UpArgs {
     /// How long it may take to become healthy [default: 60s]
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "60s")]
     wait: Option<String>,
+    /// Read all files again for their digests, also those that did not change
+    #[arg(long)]
+    rehash: bool,
+    /// Check first who signed an image of a registry, and run exactly what was signed
+    #[arg(long, requires = "key")]
+    verify: bool,
+    /// A public key that it may be signed with; one of several is enough
+    #[arg(long, value_name = "FILE", requires = "verify")]
+    key: Vec<PathBuf>,
     /// Do not wait until it is healthy
     #[arg(long, conflicts_with = "wait")]
     no_wait: bool,
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 #[derive(Serialize)]
@@ -83,23 +97,30 @@ struct UpDocument<'a> {
     image_id: &'a str,
     image_digest: String,
     image_reused: bool,
+    /// Who built it: `native` for wharf itself, else the engine.
+    builder: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     model_hash: Option<String>,
     container: &'a str,
+    hashed: u64,
     duration_ms: u64,
 }
 
 pub(crate) async fn run(session: &mut Session<'_>, args: UpArgs) -> Result<u8> {
     let start = Instant::now();
+    if args.rehash {
+        session.config.rehash();
+    }
     let target = Target::find(session, &args).await?;
     let request = request(&args, target.name(), &session.config.folder)?;
-    let mut context = session.context().await?;
+    let mut context = session.context_at(None, args.way.engine()).await?;
     target.tell(&context);
     if target.runs_python() {
         context.install = session.config.install()?;
     }
     let store = target.store(session)?;
     let deployed = deploy::up(&context, &store, &target.source(), &request).await?;
+    session.hashed();
     let took = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     if session.config.json {
         session.console.json(&document(&context, &request, &target, &deployed, took));
@@ -129,8 +150,10 @@ fn document<'a>(
         image_id: &deployed.built.facts.id,
         image_digest: deployed.built.key.to_string(),
         image_reused: deployed.built.reused,
+        builder: deployed.built.by,
         model_hash: source.model_hash().map(|hash| hash.to_string()),
         container: &deployed.status.handle,
+        hashed: context.helpers.cache.hashed(),
         duration_ms,
     }
 }

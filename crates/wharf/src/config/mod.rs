@@ -1,5 +1,9 @@
 //! Where settings come from: the only reader of environment and home directories.
 
+pub(crate) mod browser;
+
+mod packages;
+
 mod pip;
 
 mod registry;
@@ -9,20 +13,28 @@ use std::{
     ffi::{OsStr, OsString},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
 };
 
+use tokio_util::sync::CancellationToken;
 use wharf_engine::connect::{ConnectSettings, EngineChoice, context_host};
+use wharf_model::recognise::Model;
 use wharf_net::client::Client;
 use wharf_oci::keychain::Keychain;
 use wharf_ops::{
-    context::{Helpers, InstallSettings},
+    cache::FileCache,
+    context::{Helpers, InstallSettings, Reporter},
     error::{Error, Result},
+    python::{Network, Packages, resolve::LockPlace, target::Python},
     store::folder::{FolderStore, StoreIndex},
 };
 use wharf_spec::{
     codes, digest::Digest, error::Explain as _, name::ProjectName, reference::Reference,
+    secret::Secret,
 };
 
+use self::browser::Browser;
 use crate::{
     cli::Global,
     env_vars::{self, Variable},
@@ -49,6 +61,11 @@ impl Env {
             .get(OsStr::new(variable.0))
             .map(OsString::as_os_str)
             .filter(|value| !value.is_empty())
+    }
+
+    /// Returns all of them, for programs that are run.
+    fn all(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 
     pub(crate) fn text(&self, variable: Variable) -> Option<String> {
@@ -103,17 +120,24 @@ impl Config {
         let beside = program.parent().unwrap_or(Path::new("."));
         let helpers = env.path(env_vars::WHARF_HELPERS).unwrap_or_else(|| beside.to_owned());
         let data = xdg(env, env_vars::XDG_DATA_HOME, ".local/share").join("wharf");
+        let cache = xdg(env, env_vars::XDG_CACHE_HOME, ".cache").join("wharf");
+        let cache = Arc::new(FileCache::of(&cache, program, SystemTime::now()));
         Ok(Self {
             project,
             folder,
             json: global.json,
             quiet: global.quiet,
             verbose: global.verbose,
-            helpers: Helpers { folder: helpers },
+            helpers: Helpers { folder: helpers, cache },
             stores: StoreIndex { folder: data.join("stores") },
             env: env.clone(),
             data,
         })
+    }
+
+    /// Lets the command read all files again, whatever is known of them.
+    pub(crate) fn rehash(&mut self) {
+        self.helpers.cache = Arc::new(self.helpers.cache.rehashing());
     }
 
     /// Returns the value of a variable that a declaration names.
@@ -168,14 +192,58 @@ impl Config {
         pip::settings(&self.env, &cache)
     }
 
+    /// Returns what Python packages are got with.
+    pub(crate) fn packages(
+        &self,
+        network: Network,
+        reporter: Arc<dyn Reporter>,
+        cancel: CancellationToken,
+    ) -> Result<Packages> {
+        let cache = xdg(&self.env, env_vars::XDG_CACHE_HOME, ".cache").join("wharf");
+        packages::packages(&self.env, cache, network, reporter, cancel)
+    }
+
+    /// Returns where the lock of a model lies: beside it, or in the user's data where that cannot be written.
+    pub(crate) fn lock_place(&self, model: &Model) -> LockPlace {
+        let name = crate::commands::lock::file_name(model, &self.folder.join(&model.shown));
+        let folder = std::fs::canonicalize(&model.folder).unwrap_or_else(|_| model.folder.clone());
+        let hash = Digest::blake3(folder.as_os_str().as_encoded_bytes()).hex();
+        LockPlace {
+            beside: model.folder.join(&name),
+            fallback: self.data.join("locks").join(&hash[..16]).join(&name),
+        }
+    }
+
+    /// Returns the minor version of this machine's own Python: `3.11`.
+    pub(crate) fn python_minor(&self) -> Option<String> {
+        pip::python_version(&self.env)
+    }
+
+    /// Returns the interpreter for a model that names a version: `python3.11` of PATH, else `python3`.
+    pub(crate) fn python_of(&self, version: Option<Python>) -> Result<PathBuf> {
+        let exact = version.map(|version| format!("python{}", version.minor_text()));
+        let found = exact.and_then(|name| find_program(&self.env, Path::new(&name)));
+        found.map_or_else(|| self.python(None), Ok)
+    }
+
     /// Returns where the credentials of registries lie.
     pub(crate) fn keychain(&self) -> Keychain {
         registry::keychain(&self.env)
     }
 
+    /// Returns the password of a key that signs.
+    pub(crate) fn key_password(&self) -> Option<Secret<String>> {
+        self.env.text(env_vars::WHARF_KEY_PASSWORD).map(Secret::new)
+    }
+
     /// Returns the client that registries are asked with; `ca` is a file of further certificates.
     pub(crate) fn client(&self, ca: Option<&Path>) -> Result<Client> {
         registry::client(&self.env, ca)
+    }
+
+    /// Returns the programs that open a page, in the order to try.
+    pub(crate) fn browsers(&self) -> Vec<Browser> {
+        browser::browsers(&self.env)
     }
 
     /// Returns the interpreter of `wharf serve`: the one that was named, else `python3` of PATH.

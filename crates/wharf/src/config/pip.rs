@@ -32,17 +32,7 @@ const KEYS: [(&str, Variable); 7] = [
 /// Returns the settings. The file is one of the user's cache with mode 0600, written anew each time: it may hold the
 /// password of an index, as pip's own file does.
 pub(super) fn settings(env: &Env, cache: &Path) -> Result<InstallSettings> {
-    let mut values = BTreeMap::new();
-    for file in files(env) {
-        if let Ok(text) = fs::read_to_string(&file) {
-            values.extend(parse(&text));
-        }
-    }
-    for (key, variable) in KEYS {
-        if let Some(value) = env.text(variable) {
-            values.insert(key.to_owned(), value);
-        }
-    }
+    let mut values = values(env);
     let ca_bundle = certificates(env, values.remove("cert"));
     if !values.contains_key("proxy") {
         let proxies = [env_vars::HTTPS_PROXY, env_vars::HTTP_PROXY];
@@ -55,6 +45,22 @@ pub(super) fn settings(env: &Env, cache: &Path) -> Result<InstallSettings> {
     let folders = folders(values.get("find-links"));
     let pip_conf = if values.is_empty() { None } else { Some(write(cache, &values)?) };
     Ok(InstallSettings { pip_conf, ca_bundle, folders, python_version: python_version(env) })
+}
+
+/// Returns what pip's files and variables say.
+pub(super) fn values(env: &Env) -> BTreeMap<String, String> {
+    let mut values = BTreeMap::new();
+    for file in files(env) {
+        if let Ok(text) = fs::read_to_string(&file) {
+            values.extend(parse(&text));
+        }
+    }
+    for (key, variable) in KEYS {
+        if let Some(value) = env.text(variable) {
+            values.insert(key.to_owned(), value);
+        }
+    }
+    values
 }
 
 /// Returns pip's files, the weakest first.
@@ -96,7 +102,7 @@ fn parse(text: &str) -> BTreeMap<String, String> {
 }
 
 /// Returns the bundle of certificates that pip is told to use, if it is there.
-fn certificates(env: &Env, in_file: Option<String>) -> Option<PathBuf> {
+pub(super) fn certificates(env: &Env, in_file: Option<String>) -> Option<PathBuf> {
     let first = env.path(env_vars::PIP_CERT).or_else(|| in_file.map(PathBuf::from));
     let others = [env_vars::REQUESTS_CA_BUNDLE, env_vars::CURL_CA_BUNDLE, env_vars::SSL_CERT_FILE];
     let mut candidates =
@@ -123,7 +129,7 @@ fn write(cache: &Path, values: &BTreeMap<String, String>) -> Result<PathBuf> {
 }
 
 /// Asks this machine's Python for its minor version.
-fn python_version(env: &Env) -> Option<String> {
+pub(super) fn python_version(env: &Env) -> Option<String> {
     const ASK: &str = "import sys; print('%d.%d' % sys.version_info[:2])";
     let python = find_program(env, Path::new("python3"))?;
     let mut command = Command::new(python);

@@ -44,7 +44,7 @@ pub(super) fn client(env: &Env, ca: Option<&Path>) -> Result<Client> {
     })
 }
 
-fn pem(path: &Path) -> Result<Pem> {
+pub(super) fn pem(path: &Path) -> Result<Pem> {
     let bytes = std::fs::read(path).map_err(|error| Error::file("read", path, error))?;
     Ok(Pem { name: path.display().to_string(), bytes })
 }

@@ -54,6 +54,25 @@ impl Console {
         write_line(&self.out, line);
     }
 
+    /// Writes lines of the result.
+    pub(crate) fn out_lines(&self, lines: &[String]) {
+        for line in lines {
+            self.out(line);
+        }
+    }
+
+    /// Writes lines in place of what a terminal shows, without a flicker: each over the one that stood there.
+    pub(crate) fn out_screen(&self, lines: &[String]) {
+        const HOME: &str = "\x1b[H";
+        const REST_OF_LINE: &str = "\x1b[K";
+        const REST_OF_SCREEN: &str = "\x1b[J";
+        let lines: String = lines.iter().map(|line| format!("{line}{REST_OF_LINE}\n")).collect();
+        let mut stream = self.out.lock().expect("no writer panics");
+        // As with `write_line`.
+        let shown = format!("{HOME}{lines}{REST_OF_SCREEN}");
+        stream.write_all(shown.as_bytes()).and_then(|()| stream.flush()).ok();
+    }
+
     /// Writes a line of everything else.
     pub(crate) fn err(&self, line: &str) {
         write_line(&self.err, line);

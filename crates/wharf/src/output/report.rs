@@ -63,17 +63,30 @@ impl Lines {
         }
     }
 
-    /// Shows how much of an image is sent; in a pipe the lines of its layers are enough.
-    fn pushing(&self, sent: u64, size: u64) {
-        if self.quiet || !self.console.err_is_terminal || sent >= size {
+    /// Shows how much of an image has moved; in a pipe the lines of its layers are enough.
+    fn moving(&self, how: &str, moved: u64, size: u64) {
+        if self.quiet || !self.console.err_is_terminal || moved >= size {
             return;
         }
-        let message = format!("sending {} of {}", ByteSize(sent), ByteSize(size));
+        let message = format!("{how} {} of {}", ByteSize(moved), ByteSize(size));
         if let Some(bar) = &*self.spinner.lock().expect("no reporter panics") {
             bar.set_message(message);
             return;
         }
         self.begin(&message);
+    }
+
+    fn fetching(&self, received: u64, size: u64) {
+        if self.quiet || !self.console.err_is_terminal {
+            return;
+        }
+        let message = match size {
+            0 => format!("received {}", ByteSize(received)),
+            size => format!("received {} of {}", ByteSize(received), ByteSize(size)),
+        };
+        if let Some(bar) = &*self.spinner.lock().expect("no reporter panics") {
+            bar.set_message(message);
+        }
     }
 
     /// Takes the spinner away, before anything else is written.
@@ -120,10 +133,18 @@ impl Reporter for Lines {
                 let (size, made_of) = (ByteSize(size), text::line(&made_of));
                 self.line(&format!("  image    {reference}  {made_of}  {size}  {id}  {how}"));
             }
-            Event::Pushing { sent, size } => self.pushing(sent, size),
-            Event::LayerPushed { layer, size, how } => {
+            Event::Pushing { sent, size } => self.moving("sending", sent, size),
+            Event::Pulling { received, size } => self.moving("fetching", received, size),
+            Event::Fetching { received, size } => self.fetching(received, size),
+            Event::LayerMoved { layer, size, how } => {
                 let (layer, size) = (self.faint(&layer.short()), ByteSize(size));
                 self.line(&format!("  layer    {layer}  {size}  {how}"));
+            }
+            Event::Hashed { bytes, not_kept } if self.verbose => {
+                self.line(&format!("  hashed   {} of files", ByteSize(bytes)));
+                if let Some(why) = not_kept {
+                    self.line(&format!("  cache    nothing is kept: {}", text::line(&why)));
+                }
             }
             Event::Starting { name, engine, project } => {
                 self.line(&format!("  service  {name}  {engine}  project {project}"));

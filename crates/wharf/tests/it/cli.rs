@@ -26,11 +26,12 @@ classes       setosa, versicolor, virginica
 async fn every_json_document_says_what_it_is() {
     let (user, _) = User::of_fake();
     user.example("iris");
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 7] = [
         (&["inspect", "iris", "--json"], "wharf.inspect/v1"),
         (&["build", "iris", "--json"], "wharf.build/v1"),
         (&["up", "iris", "--json"], "wharf.up/v1"),
         (&["ps", "--json"], "wharf.workloads/v1"),
+        (&["open", "iris", "--json"], "wharf.open/v1"),
         (&["down", "iris", "--json"], "wharf.down/v1"),
         (&["explain", "--json"], "wharf.errors/v1"),
     ];
@@ -51,7 +52,8 @@ async fn ps_has_its_columns() {
     user.run(&["up", "iris", "-q"]).await.expect(0);
     let outcome = user.run(&["ps"]).await.expect(0);
     let header: Vec<_> = outcome.out.lines().next().unwrap().split_whitespace().collect();
-    assert_eq!(header, ["NAME", "KIND", "STATUS", "IMAGE", "RESTARTS", "AGE", "URL"]);
+    let all = ["NAME", "KIND", "STATUS", "IMAGE", "CPU", "MEMORY", "RESTARTS", "AGE", "URL"];
+    assert_eq!(header, all);
     assert_eq!(user.run(&["ps", "-q"]).await.out, "iris\n");
 }
 
@@ -80,8 +82,8 @@ async fn hidden_aliases_are_the_commands() {
 async fn help_of_each_command_has_examples() {
     let (user, _) = User::of_fake();
     let commands = [
-        "inspect", "serve", "predict", "build", "push", "login", "logout", "up", "down", "ps",
-        "logs", "explain",
+        "inspect", "serve", "predict", "lock", "build", "push", "login", "logout", "up", "down",
+        "ps", "logs", "explain",
     ];
     for command in commands {
         let outcome = user.run(&[command, "--help"]).await.expect(0);
@@ -98,8 +100,11 @@ Start:
   serve     Serve a model here, in the foreground, without a container
   predict   Make a prediction with a service
 Images:
+  lock      Lock a model's Python packages, with their hashes
   build     Make an image, an archive of one, or a folder for `docker build`
-  push      Push a model's image to a registry, without an engine
+  push      Push a model's image, or one of a file, to a registry, without an engine
+  pull      Fetch an image from a registry: into the engine, or a file
+  image     Images of a registry: ls, show, copy, tag, rm, explain, sign, verify
   login     Check a password with a registry, and keep it
   logout    Forget the password of a registry
 Run:
@@ -108,6 +113,7 @@ Run:
 Look:
   ps        What runs
   logs      What a service wrote
+  open      The page of a service in the browser
 Set up:
   explain   The page of an error: `wharf explain W0203`
 Options:

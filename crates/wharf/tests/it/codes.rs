@@ -308,10 +308,15 @@ fn every_code_is_made_to_happen_by_a_test() {
         include_str!("codes.rs"),
         include_str!("bad_days.rs"),
         include_str!("build.rs"),
+        include_str!("builders.rs"),
         include_str!("deploy.rs"),
         include_str!("app.rs"),
         include_str!("store.rs"),
         include_str!("registry.rs"),
+        include_str!("supply.rs"),
+        include_str!("images.rs"),
+        include_str!("python_lock.rs"),
+        include_str!("../../../wharf-ops/tests/it/python.rs"),
     ];
     let missing: Vec<_> = PAGES
         .iter()

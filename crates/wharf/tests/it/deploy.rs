@@ -124,6 +124,21 @@ async fn the_same_name_from_another_folder_is_a_conflict() {
 }
 
 #[tokio::test]
+async fn another_model_under_the_same_name_is_told() {
+    let (user, _) = User::of_fake();
+    let (folder, other) = (user.example("iris"), user.example("diabetes-lightgbm"));
+    fs::remove_file(folder.join("wharf.yaml")).unwrap();
+    fs::rename(folder.join("iris.json"), folder.join("model.json")).unwrap();
+    fs::copy(other.join("diabetes.txt"), folder.join("model.txt")).unwrap();
+    let first = user.run(&["up", "iris/model.json"]).await.expect(0);
+    let again = user.run(&["up", "./iris/model.json", "-e", "A=1"]).await.expect(0);
+    assert!(!format!("{}{}", first.err, again.err).contains("until now"), "{}", again.err);
+    let replaced = user.run(&["up", "iris/model.txt"]).await.expect(0);
+    let told = "note: `iris` served `./iris/model.json` until now; with `--name NAME` `iris/model.txt` gets";
+    assert!(replaced.err.contains(told), "{}", replaced.err);
+}
+
+#[tokio::test]
 async fn a_cancelled_command_leaves_nothing() {
     let (user, fake) = User::of_fake();
     user.example("iris");

@@ -14,15 +14,25 @@ mod codes;
 
 mod build;
 
+mod builders;
+
+mod buildkit;
+
+mod known_files;
+
 mod docker_dir;
 
 mod deploy;
+
+mod look;
 
 mod app;
 
 mod store;
 
 mod python_build;
+
+mod python_lock;
 
 mod stories;
 
@@ -31,5 +41,9 @@ mod bad_days;
 mod serve;
 
 mod registry;
+
+mod supply;
+
+mod images;
 
 mod browser;

@@ -19,7 +19,7 @@ use crate::support::{Outcome, User};
 const PASSWORD: &str = "hunter2-s3cret";
 
 /// A registry of the test's own, which ends with it.
-struct Lab {
+pub(crate) struct Lab {
     process: Child,
     folder: TempDir,
     port: u16,
@@ -27,7 +27,7 @@ struct Lab {
 
 impl Lab {
     /// Starts one; `http` and `auth` are parts of its configuration, in which `FOLDER` stands for its folder.
-    fn start(http: &str, auth: &str) -> Self {
+    pub(crate) fn start(http: &str, auth: &str) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), http, auth)
     }
 
@@ -35,7 +35,7 @@ impl Lab {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let config = format!(
             "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
-             storage: {{filesystem: {{rootdirectory: FOLDER/data}}}}\n\
+             storage: {{filesystem: {{rootdirectory: FOLDER/data}}, delete: {{enabled: true}}}}\n\
              http: {{addr: '127.0.0.1:{port}', secret: x{http}}}\n{auth}\n"
         );
         let config = config.replace("FOLDER", &folder.path().display().to_string());
@@ -81,11 +81,11 @@ impl Lab {
         Self::start_in(folder, ", tls: {certificate: FOLDER/host.pem, key: FOLDER/host.key}", "")
     }
 
-    fn name(&self, image: &str) -> String {
+    pub(crate) fn name(&self, image: &str) -> String {
         format!("localhost:{}/{image}", self.port)
     }
 
-    fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         format!("localhost:{}", self.port)
     }
 }
@@ -99,7 +99,7 @@ impl Drop for Lab {
 
 /// Runs a tool, which must succeed, and returns what it printed.
 #[track_caller]
-fn output(command: &mut Command) -> String {
+pub(crate) fn output(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {err}");
@@ -107,14 +107,14 @@ fn output(command: &mut Command) -> String {
 }
 
 /// A user without any engine, and the example `iris`.
-fn user() -> User {
+pub(crate) fn user() -> User {
     let user = User::with_engine(None);
     user.example("iris");
     user
 }
 
 #[track_caller]
-fn told(outcome: &Outcome, code: &str, exit: u8) {
+pub(crate) fn told(outcome: &Outcome, code: &str, exit: u8) {
     assert!(outcome.err.contains(&format!("error[{code}]")), "{}{}", outcome.out, outcome.err);
     assert_eq!(outcome.code, exit, "{}", outcome.err);
     assert!(!outcome.err.contains(PASSWORD), "{}", outcome.err);

@@ -17,7 +17,8 @@ pub(super) async fn build(session: &Session<'_>, args: &BuildArgs, app: App) -> 
     refuse(args)?;
     let App { name, folder, mut options } = app;
     options.reference = args.tag.first().map(|text| tag(text)).transpose()?;
-    let context = session.context().await?;
+    options.way = args.way.read()?;
+    let context = session.context_at(None, args.way.engine()).await?;
     let built = app::build(&context, &folder, &options).await?;
     let results = vec![ResultDocument::of(&Made::Image(Box::new(built)))];
     Ok(Work { name: name.to_string(), model_hash: None, parts: Vec::new(), results })
@@ -42,6 +43,7 @@ fn refuse(args: &BuildArgs) -> Result<()> {
         ("--base", args.base.is_some(), OWN_BASE),
         ("--platform", args.platform.is_some(), "it is built for what the engine runs on"),
         ("--file", args.file.is_some(), declared),
+        ("--declared-image", args.declared_image.is_some(), declared),
         ("--set", !args.set.is_empty(), declared),
         ("--dry-run", args.dry_run, "only the engine knows what its steps make"),
     ];

@@ -23,6 +23,8 @@ pub(super) struct BuildDocument<'a> {
     /// Of a dry run.
     parts: Vec<PartDocument<'a>>,
     results: &'a [ResultDocument],
+    /// Bytes of files that were read for their hashes.
+    hashed: u64,
     duration_ms: u64,
 }
 
@@ -44,10 +46,12 @@ pub(super) struct ResultDocument {
     pub(super) size: u64,
     /// It was there before.
     pub(super) reused: bool,
+    /// Who built it: `native` for wharf itself, else the engine.
+    pub(super) builder: &'static str,
 }
 
 impl<'a> BuildDocument<'a> {
-    pub(super) fn of(work: &'a Work, dry_run: bool, duration_ms: u64) -> Self {
+    pub(super) fn of(work: &'a Work, dry_run: bool, hashed: u64, duration_ms: u64) -> Self {
         Self {
             schema: "wharf.build/v1",
             name: &work.name,
@@ -55,6 +59,7 @@ impl<'a> BuildDocument<'a> {
             dry_run,
             parts: work.parts.iter().map(PartDocument::of).collect(),
             results: &work.results,
+            hashed,
             duration_ms,
         }
     }
@@ -81,6 +86,7 @@ impl ResultDocument {
                 digest: Some(built.facts.id.clone()),
                 size: built.facts.size,
                 reused: built.reused,
+                builder: built.by,
             },
             Made::Target { output, references, digest, size } => Self {
                 to: output.form(),
@@ -89,6 +95,7 @@ impl ResultDocument {
                 digest: digest.clone(),
                 size: *size,
                 reused: false,
+                builder: "native",
             },
         }
     }
@@ -101,6 +108,7 @@ impl ResultDocument {
             digest: Some(pushed.digest.to_string()),
             size: pushed.size,
             reused: pushed.unchanged,
+            builder: "native",
         }
     }
 }

@@ -18,13 +18,17 @@ use wharf_ops::{
         output::Output,
     },
     error::Result,
+    push::Supply,
 };
 use wharf_spec::{codes, error::Explain as _, quantity::ByteSize};
 
 use super::{
-    Session, model_events,
+    Session,
+    key::SupplyArgs,
+    model_events,
     path::{Asked, Found},
     registry::{self, RegistryArgs, Sending},
+    way::WayArgs,
 };
 use crate::output::{
     report::seconds,
@@ -62,9 +66,14 @@ pub(crate) struct BuildArgs {
     /// What the image runs on [default: what this machine is]
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<String>,
+    #[command(flatten)]
+    way: WayArgs,
     /// Replace other images of these names, and whatever lies at the paths of `--to`
     #[arg(long)]
     force: bool,
+    /// Read all files again for their digests, also those that did not change
+    #[arg(long)]
+    rehash: bool,
     /// Show what the image would be made of, and make nothing
     #[arg(long)]
     dry_run: bool,
@@ -74,6 +83,11 @@ pub(crate) struct BuildArgs {
     /// Change a value of the declaration: `args.run_cmd=null`, `image.tag=2`
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
+    /// The image's name where there is no declaration: what MLEM's `build docker` comes to
+    #[arg(long, value_name = "NAME", hide = true, conflicts_with_all = ["file", "to"])]
+    declared_image: Option<String>,
+    #[command(flatten)]
+    supply: SupplyArgs,
     #[command(flatten)]
     registry: RegistryArgs,
 }
@@ -88,15 +102,19 @@ struct Work {
 
 pub(crate) async fn run(session: &mut Session<'_>, args: BuildArgs) -> Result<u8> {
     let start = Instant::now();
+    if args.rehash {
+        session.config.rehash();
+    }
     let dockerfile = args.dockerfile.as_deref();
     let asked = Asked { command: "build", target: &args.target, dockerfile };
     let work = match asked.find(session).await? {
         Found::Model(model) => of_model(session, &args, &model).await?,
         Found::App(found) => app::build(session, &args, found).await?,
     };
+    let hashed = session.hashed();
     let took = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     if session.config.json {
-        session.console.json(&BuildDocument::of(&work, args.dry_run, took));
+        session.console.json(&BuildDocument::of(&work, args.dry_run, hashed, took));
     } else if args.dry_run {
         table(&work.parts).lines().iter().for_each(|line| session.console.out(line));
     } else {
@@ -125,6 +143,7 @@ async fn of_model(session: &Session<'_>, args: &BuildArgs, model: &Model) -> Res
 struct Pushing {
     image: Image,
     access: Access,
+    supply: Supply,
 }
 
 impl Pushing {
@@ -138,12 +157,13 @@ impl Pushing {
             return Ok(None);
         }
         let access = args.registry.access(session)?;
+        let supply = args.supply.read(session, model, &wish.request.recipe).await?;
         let image = build::assemble(&session.config.helpers, model, &wish.request.recipe).await;
         match image {
             Err(error) if !args.push && error.code() == codes::NEEDS_ENGINE => {
                 Err(error.hint("the declaration pushes: build it without by `--set push=false`"))
             }
-            image => Ok(Some(Self { image: image?, access })),
+            image => Ok(Some(Self { image: image?, access, supply })),
         }
     }
 
@@ -155,8 +175,9 @@ impl Pushing {
                 access: self.access.clone(),
                 mount_from: Vec::new(),
                 existing: wish.request.existing,
+                supply: self.supply.clone(),
             };
-            let pushed = registry::send(session, self.image.clone(), to, sending).await?;
+            let pushed = registry::send(session, &self.image, to, sending).await?;
             results.push(ResultDocument::pushed(to, &pushed));
         }
         Ok(results)
@@ -176,7 +197,8 @@ async fn make(
     let needs_engine = wish.request.outputs.contains(&Output::Engine);
     let mut context = None;
     if needs_engine {
-        let mut found = session.context_at(wish.engine.clone()).await?;
+        let choice = args.way.engine();
+        let mut found = session.context_at(wish.engine.clone(), choice).await?;
         found.install = install.unwrap_or_default();
         context = Some(found);
     }

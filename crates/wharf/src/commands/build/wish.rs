@@ -20,7 +20,7 @@ use wharf_ops::{
 use wharf_spec::{
     assign::{AssignError, Assignment, assign},
     build_args::DockerBuildArgs,
-    builder::{Builder, DockerBuilder},
+    builder::{Builder, DockerBuilder, DockerImage},
     codes,
     env::Env,
     error::Explain as _,
@@ -32,7 +32,7 @@ use wharf_spec::{
 };
 
 use super::BuildArgs;
-use crate::commands::Session;
+use crate::commands::{Session, path};
 
 /// What to make, and the engine's address where the declaration has one.
 pub(super) struct Wish {
@@ -70,8 +70,13 @@ impl Wish {
     pub(super) fn read(args: &BuildArgs, session: &Session<'_>, model: &Model) -> Result<Self> {
         let config = &session.config;
         let changes = changes(args)?;
-        let mut declared = match &args.file {
-            Some(file) => Declared::of(changed(declaration(&config.folder, file)?, &changes)?)?,
+        let builder = match (&args.file, &args.declared_image) {
+            (Some(file), _) => Some(declaration(&config.folder, file)?),
+            (None, Some(image)) => Some(Builder::Docker(DockerBuilder::new(named(image)?))),
+            (None, None) => None,
+        };
+        let mut declared = match builder {
+            Some(builder) => Declared::of(changed(builder, &changes)?)?,
             None => {
                 let Undeclared { server, args } = changed(Undeclared::default(), &changes)?;
                 Declared { server, args, ..Declared::default() }
@@ -79,8 +84,9 @@ impl Wish {
         };
         let outputs = outputs(args, &declared, &config.folder)?;
         declared.refuse()?;
-        if let Some(program) = &mut declared.args.mlem_whl {
-            *program = config.folder.join(&*program).display().to_string();
+        let paths = declared.args.mlem_whl.iter_mut().chain(&mut declared.args.templates_dir);
+        for path in paths {
+            *path = config.folder.join(&*path).display().to_string();
         }
         let references = if args.tag.is_empty() {
             declared.reference.iter().cloned().collect()
@@ -88,11 +94,13 @@ impl Wish {
             args.tag.iter().map(|text| tag(text)).collect::<Result<Vec<_>>>()?
         };
         let pushes = pushes(args, &declared, &outputs, &references)?;
+        refuse_builder(args, &outputs, &pushes)?;
         let is_refused = declared.overwrites == Some(false) && !args.force;
         let request = MakeRequest {
             outputs,
             references,
-            recipe: Recipe::new(declared.args, |name| config.variable(name))?,
+            recipe: Recipe::new(declared.args, |name| config.variable(name))?
+                .by(args.way.read()?),
             existing: if is_refused { Existing::Refuse } else { Existing::Replace },
             taken: if args.force { replaceable(&config.folder, model) } else { Taken::Refuse },
         };
@@ -250,6 +258,21 @@ fn pushes(
         }
         _ => Ok(pushes),
     }
+}
+
+/// Refuses an engine that nothing is built by.
+fn refuse_builder(args: &BuildArgs, outputs: &[Output], pushes: &[Reference]) -> Result<()> {
+    let builder = args.way.read()?.builder;
+    let why = match builder.is_engine() {
+        true if !outputs.contains(&Output::Engine) => "nothing goes into an engine",
+        true if !pushes.is_empty() => "what is pushed is made without an engine",
+        _ => return Ok(()),
+    };
+    Err(path::refused(&format!("--builder {builder}"), why))
+}
+
+fn named(image: &str) -> Result<DockerImage> {
+    Ok(DockerImage { name: image.to_owned(), ..DockerImage::from(&"x".parse::<Reference>()?) })
 }
 
 pub(super) fn tag(text: &str) -> Result<Reference> {

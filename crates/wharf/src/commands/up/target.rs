@@ -2,19 +2,24 @@
 
 use wharf_model::recognise::Model;
 use wharf_ops::{
-    build::BuildOptions, context::Context, deploy::source::Source, error::Result,
+    build::BuildOptions,
+    context::{Context, cancelled},
+    deploy::source::Source,
+    error::Result,
     store::folder::FolderStore,
+    supply::signature,
 };
 use wharf_spec::{
     codes,
     error::{Explain as _, Kind},
+    event::Event,
     name::WorkloadName,
     reference::Reference,
 };
 
 use super::{
     super::{
-        Session, model_events,
+        Session, key, model_events,
         path::{App, Asked, Found, OWN_BASE, refused},
     },
     UpArgs,
@@ -30,6 +35,12 @@ pub(super) enum Target {
 impl Target {
     /// Finds it: a model or an app at a path, or an image where there is no such path.
     pub(super) async fn find(session: &Session<'_>, args: &UpArgs) -> Result<Self> {
+        if args.verify {
+            return verified(session, args).await;
+        }
+        if let Some(flag) = args.registry.given() {
+            return Err(refused(flag, "no registry is asked without `--verify`"));
+        }
         let is_path = session.config.folder.join(&args.target).exists();
         if is_path || args.dockerfile.is_some() {
             return at_path(session, args).await;
@@ -94,11 +105,15 @@ async fn at_path(session: &Session<'_>, args: &UpArgs) -> Result<Target> {
     let dockerfile = args.dockerfile.as_deref();
     match (Asked { command: "up", target: &args.target, dockerfile }).find(session).await? {
         Found::Model(model) => {
-            let options = BuildOptions { base: args.base.clone(), reference: None };
+            let way = args.way.read()?;
+            let options = BuildOptions { base: args.base.clone(), way, ..BuildOptions::default() };
             Ok(Target::Model { model, options })
         }
         Found::App(_) if args.base.is_some() => Err(refused("--base", OWN_BASE)),
-        Found::App(app) => Ok(Target::App(app)),
+        Found::App(mut app) => {
+            app.options.way = args.way.read()?;
+            Ok(Target::App(app))
+        }
     }
 }
 
@@ -106,15 +121,51 @@ async fn at_path(session: &Session<'_>, args: &UpArgs) -> Result<Target> {
 async fn image(session: &Session<'_>, args: &UpArgs) -> Result<Option<Target>> {
     let written = args.target.to_str().filter(|text| !text.starts_with(['.', '/']));
     let Some(Ok(reference)) = written.map(str::parse::<Reference>) else { return Ok(None) };
-    let context = session.context().await?;
+    let context = session.context_at(None, args.way.engine()).await?;
     if context.images()?.find(&reference.to_string()).await?.is_none() {
         return Ok(None);
     }
-    if args.base.is_some() {
-        return Err(refused("--base", "an image is run as it is"));
+    as_it_is(args)?;
+    Ok(Some(named(reference)))
+}
+
+/// Returns an image of a registry after its signature was checked, by the digest that was checked.
+async fn verified(session: &Session<'_>, args: &UpArgs) -> Result<Target> {
+    as_it_is(args)?;
+    if args.dockerfile.is_some() {
+        return Err(refused("--dockerfile", "an image is run as it is"));
     }
+    let reference: Reference = args.target.to_string_lossy().parse()?;
+    let keys = key::public_keys(session, &args.key)?;
+    let access = args.registry.access(session)?;
+    let verified = signature::verify(&reference, &keys, &access, &session.cancel).await?;
+    let context = session.context_at(None, args.way.engine()).await?;
+    let reporter = context.reporter.clone();
+    let progress = move |line| reporter.report(Event::Output { line });
+    let images = context.images()?;
+    if images.find(&verified.reference.to_string()).await?.is_none() {
+        context.report(Event::Started { what: format!("pulling {}", verified.reference) });
+        tokio::select! {
+            pulled = images.pull(&verified.reference, &progress) => pulled.map(drop)?,
+            () = context.cancel.cancelled() => return Err(cancelled()),
+        }
+    }
+    Ok(named(verified.reference))
+}
+
+/// Refuses the flags that say how something is built.
+fn as_it_is(args: &UpArgs) -> Result<()> {
+    let base = args.base.as_ref().map(|_| "--base");
+    match base.or_else(|| args.way.given()) {
+        Some(flag) => Err(refused(flag, "an image is run as it is")),
+        None => Ok(()),
+    }
+}
+
+/// Returns an image under the name that its reference suggests.
+fn named(reference: Reference) -> Target {
     let last = reference.path().rsplit('/').next().unwrap_or_default();
     let fallback = || "app".parse().expect("`app` is a name");
     let name = WorkloadName::from_text(last).unwrap_or_else(fallback);
-    Ok(Some(Target::Image { name, reference }))
+    Target::Image { name, reference }
 }
