@@ -12,7 +12,7 @@
 
 use std::{
     fs::File,
-    io::{Read, Seek},
+    io::{Read, Seek, Write},
     path::{Path, PathBuf},
 };
 
@@ -50,6 +50,7 @@ use self::{
     install::Wanted,
     name::WheelName,
     target::Target,
+    unpack::Unpacker,
 };
 use crate::error::OciError;
 
@@ -79,6 +80,20 @@ impl Wheel {
     /// Returns what its file name says.
     pub fn name(&self) -> &WheelName {
         &self.contents.name
+    }
+
+    /// Copies the first file whose name ends so, and says whether there is one. Blocks: call it on a thread of its own.
+    ///
+    /// # Errors
+    /// When the wheel is no longer what was read, the file is not what the list says, or the writer fails.
+    pub fn extract(&self, ending: &str, writer: &mut dyn Write) -> Result<bool, OciError> {
+        let found = self.contents.members.iter().find(|member| member.name.ends_with(ending));
+        let Some(member) = found else { return Ok(false) };
+        let mut take = |piece: &[u8]| writer.write_all(piece);
+        Unpacker::new()
+            .unpack(&mut self.reopen()?, member, &mut |_| Ok(()), &mut take)
+            .map_err(|stop| stream::error_of(stop, &self.path, member))?;
+        Ok(true)
     }
 
     /// Opens the file again; it must be the one that was read.

@@ -110,7 +110,8 @@ fn compress(
     gzip.write(bytes)
 }
 
-fn error_of(stop: Stop, wheel: &Path, member: &Member) -> OciError {
+/// Returns the error of a member whose bytes stopped.
+pub(super) fn error_of(stop: Stop, wheel: &Path, member: &Member) -> OciError {
     match stop {
         Stop::Fault(fault) => OciError::Wheel(Box::new(fault.at(&member.name).of(wheel))),
         Stop::Taker(error) => OciError::Write(error),

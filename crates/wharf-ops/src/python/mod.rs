@@ -7,7 +7,7 @@
 //! - [`index`]: where packages come from, and how passwords stay apart;
 //! - [`uv`]: the resolver, found or fetched; [`resolve`]: requirements → lock;
 //! - [`lock`]: the file; [`marker`]: which package belongs where; [`target`], [`tags`], [`choose`]: which wheel fits;
-//! - [`http`], [`simple`], [`wheels`], [`unzip`]: files from indexes and folders, into the cache;
+//! - [`http`], [`simple`], [`wheels`]: files from indexes and folders, into the cache;
 //! - [`environment`]: an interpreter with exactly these wheels.
 
 pub mod index;
@@ -26,11 +26,9 @@ pub mod resolve;
 
 mod http;
 
-mod simple;
+pub mod simple;
 
 pub mod wheels;
-
-mod unzip;
 
 pub mod uv;
 

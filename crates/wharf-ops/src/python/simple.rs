@@ -21,7 +21,7 @@ struct File {
 /// Returns the address of the first file on a page that has one of these names, as the page has it.
 ///
 /// Hashes of the page are left out: those who ask know the hash of what they want.
-pub(super) fn find(page: &[u8], names: &[&str]) -> Option<String> {
+pub fn find(page: &[u8], names: &[&str]) -> Option<String> {
     let text = String::from_utf8_lossy(page);
     let links = match serde_json::from_str::<Page>(&text) {
         Ok(page) => page.files.into_iter().map(|file| file.url).collect(),

@@ -10,6 +10,7 @@ use std::{
 
 use tokio::process::Command;
 use wharf_net::{address::Address, retry::ATTEMPTS};
+use wharf_oci::wheel::Wheel as Archive;
 use wharf_spec::{codes, event::Event};
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
     http::FetchError,
     index::{self, scrub},
     lock::{Place, Wheel},
-    simple, unzip,
+    simple,
     wheels::Meter,
 };
 use crate::{
@@ -286,7 +287,10 @@ fn unpack(archive: &Path, target: &Path) -> io::Result<()> {
     let folder = target.parent().expect("a file in a folder");
     fs::create_dir_all(folder)?;
     let mut program = tempfile::NamedTempFile::new_in(folder)?;
-    unzip::extract(archive, ".data/scripts/uv", &mut program)?;
+    let wheel = Archive::open(archive).map_err(io::Error::other)?;
+    if !wheel.extract(".data/scripts/uv", &mut program).map_err(io::Error::other)? {
+        return Err(io::Error::other("it has no program `uv`"));
+    }
     program.as_file().set_permissions(fs::Permissions::from_mode(0o755))?;
     program.as_file().sync_all()?;
     program.persist(target).map_err(|error| error.error)?;
