@@ -14,7 +14,12 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream::BoxStream};
 use reqwest::{header::HeaderValue, redirect};
 
-use crate::{address::Address, error::NetError, tls};
+use crate::{
+    address::Address,
+    error::NetError,
+    public::{self, NotPublic, PublicOnly},
+    tls,
+};
 
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -68,7 +73,11 @@ impl fmt::Debug for Proxy {
 
 /// An HTTP client; a copy shares its connections.
 #[derive(Clone)]
-pub struct Client(reqwest::Client);
+pub struct Client {
+    anywhere: reqwest::Client,
+    /// Reaches hosts of the public network only.
+    public: reqwest::Client,
+}
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,18 +92,14 @@ impl Client {
     /// # Errors
     /// When roots or proxy cannot be read.
     pub fn new(settings: &Settings) -> Result<Self, NetError> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("wharf/", env!("CARGO_PKG_VERSION")))
-            .tls_backend_preconfigured(tls::config(&settings.roots)?)
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .connect_timeout(CONNECT)
-            .no_proxy();
-        for proxy in proxies(&settings.proxy)? {
-            builder = builder.proxy(proxy);
-        }
-        Ok(Self(builder.build().expect("TLS is configured, and nothing else can fail")))
+        let build = |builder: reqwest::ClientBuilder| {
+            builder.build().expect("TLS is configured, and nothing else can fail")
+        };
+        let proxies = [&settings.proxy.http, &settings.proxy.https];
+        let resolver = PublicOnly::beside(proxies.into_iter().flatten().map(String::as_str));
+        let anywhere = build(builder(settings)?);
+        let public = build(builder(settings)?.dns_resolver(Arc::new(resolver)));
+        Ok(Self { anywhere, public })
     }
 
     /// Sends a request and returns the answer, whatever its status, when its head is there.
@@ -102,8 +107,15 @@ impl Client {
     /// # Errors
     /// When nobody is there, the certificate is not trusted, or the server is silent for too long.
     pub async fn send(&self, request: Request) -> Result<Response, NetError> {
-        let Request { method, address, headers, body } = request;
-        let mut builder = self.0.request(method.into(), address.url().clone());
+        let Request { method, address, headers, body, reach } = request;
+        let client = match reach {
+            Reach::Anywhere => &self.anywhere,
+            Reach::Public => {
+                public::check_number(&address).map_err(|error| not_public(&address, error))?;
+                &self.public
+            }
+        };
+        let mut builder = client.request(method.into(), address.url().clone());
         for (name, value) in headers {
             builder = builder.header(name, value);
         }
@@ -129,6 +141,21 @@ impl Client {
             }
         }
     }
+}
+
+fn builder(settings: &Settings) -> Result<reqwest::ClientBuilder, NetError> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("wharf/", env!("CARGO_PKG_VERSION")))
+        .tls_backend_preconfigured(tls::config(&settings.roots)?)
+        .redirect(redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(CONNECT)
+        .no_proxy();
+    for proxy in proxies(&settings.proxy)? {
+        builder = builder.proxy(proxy);
+    }
+    Ok(builder)
 }
 
 /// This machine itself, as a list of exceptions has it.
@@ -213,12 +240,21 @@ impl From<Method> for reqwest::Method {
     }
 }
 
+/// Which hosts are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    Anywhere,
+    /// Those of the public network: not this machine, and no private one.
+    Public,
+}
+
 /// One request.
 pub struct Request {
     method: Method,
     address: Address,
     headers: Vec<(&'static str, HeaderValue)>,
     body: Body,
+    reach: Reach,
 }
 
 /// What is sent.
@@ -245,7 +281,8 @@ impl fmt::Debug for Body {
 impl Request {
     /// Returns a request without headers and body.
     pub fn new(method: Method, address: Address) -> Self {
-        Self { method, address, headers: Vec::new(), body: Body::Empty }
+        let (headers, body, reach) = (Vec::new(), Body::Empty, Reach::Anywhere);
+        Self { method, address, headers, body, reach }
     }
 
     /// Returns where it goes.
@@ -269,6 +306,13 @@ impl Request {
             value.set_sensitive(true);
             self.headers.push(("authorization", value));
         }
+        self
+    }
+
+    /// Sets which hosts are asked; of a request that a proxy passes on, the proxy decides.
+    #[must_use]
+    pub fn reach(mut self, reach: Reach) -> Self {
+        self.reach = reach;
         self
     }
 
@@ -373,10 +417,17 @@ fn no_answer(address: &Address, error: &reqwest::Error) -> NetError {
         }
         _ => {}
     }
+    if let Some(NotPublic(number)) = deepest.downcast_ref() {
+        return not_public(address, NotPublic(*number));
+    }
     if error.is_timeout() {
         return NetError::Timeout { url, secs: CONNECT.as_secs() };
     }
     NetError::Unreachable { url, source: deepest.to_string().into() }
+}
+
+fn not_public(address: &Address, error: NotPublic) -> NetError {
+    NetError::NotPublic { origin: address.origin(), source: error.into() }
 }
 
 /// Returns the next deeper error. An `io::Error` passes over the one that it wraps, so that one is taken out.
@@ -454,6 +505,34 @@ mod tests {
         let answer = Client::new(&Settings::default()).unwrap().send(request).await.unwrap();
         let error = answer.bytes(1).await.unwrap_err();
         assert!(matches!(error, NetError::TooLarge { limit: 1, .. }), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_host_that_others_named_is_not_asked_on_this_machine() {
+        let (address, asked) = server();
+        let port = address.rsplit_once(':').unwrap().1;
+        let client = Client::new(&Settings::default()).unwrap();
+        for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1"] {
+            let url = format!("http://{host}:{port}/");
+            let request = Request::new(Method::Get, url.parse().unwrap()).reach(Reach::Public);
+            let error = client.send(request).await.unwrap_err();
+            assert!(matches!(error, NetError::NotPublic { .. }), "{url}: {error:?}");
+            assert!(!error.is_passing());
+        }
+        assert!(asked.try_recv().is_err(), "it was asked");
+    }
+
+    #[tokio::test]
+    async fn a_proxy_may_be_on_this_machine_for_hosts_that_others_named() {
+        let (proxy, asked) = server();
+        let port = proxy.rsplit_once(':').unwrap().1;
+        let http = Some(format!("http://localhost:{port}"));
+        let settings =
+            Settings { proxy: Proxy { http, ..Proxy::default() }, ..Settings::default() };
+        let request = Request::new(Method::Get, "http://blobs.example/x".parse().unwrap());
+        let client = Client::new(&settings).unwrap();
+        client.send(request.reach(Reach::Public)).await.unwrap();
+        assert_eq!(asked.recv().unwrap(), "GET http://blobs.example/x HTTP/1.1");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Why there is no answer.
 
+use crate::address::Origin;
+
 /// One variant for each thing that a caller can do something about.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -20,6 +22,12 @@ pub enum NetError {
     },
     #[error("{url} does not speak TLS")]
     NotTls { url: String },
+    #[error("{origin} is not in the public network")]
+    NotPublic {
+        origin: Origin,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error("{url} did not answer within {secs} s")]
     Timeout { url: String, secs: u64 },
     #[error("the answer of {url} is larger than {limit} bytes")]

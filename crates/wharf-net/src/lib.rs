@@ -5,7 +5,7 @@
 //!
 //! - [`address`]: where to ask, and which addresses are of one origin;
 //! - [`client`]: requests, answers, and the roots and proxy that they are made with;
-//! - [`error`]: why there is no answer; [`retry`]: when to ask again.
+//! - [`error`]: why there is no answer; [`retry`]: when to ask again; `public`: hosts that only others have named.
 
 pub mod address;
 
@@ -16,6 +16,8 @@ pub mod error;
 pub mod retry;
 
 mod tls;
+
+mod public;
 
 use std::time::Duration;
 
