@@ -16,6 +16,20 @@ pub trait KnownFiles: fmt::Debug + Send + Sync {
 
     /// Takes the number of bytes that were read for their hashes.
     fn count(&self, bytes: u64);
+
+    /// Returns who else wants the bytes of a file that is about to be read, and goes to this path in a bundle.
+    fn listener(&self, _place: &str, _size: u64) -> Option<Box<dyn Listener + '_>> {
+        None
+    }
+}
+
+/// Hears the bytes of a file while these are read for their hash, so that they need not be read again.
+pub trait Listener {
+    /// Takes the next bytes.
+    fn hear(&mut self, bytes: &[u8]);
+
+    /// Takes the BLAKE3 hash of all bytes. It is not called when the file changed meanwhile.
+    fn finish(self: Box<Self>, hash: Digest);
 }
 
 /// What was learned of a file while it was read.

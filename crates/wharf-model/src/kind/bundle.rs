@@ -17,7 +17,7 @@ use wharf_spec::{
 
 use crate::{
     error::{ModelError, ReadError, Result},
-    known::{KnownFiles, Learned, Seen},
+    known::{KnownFiles, Learned, Listener, Seen},
     recognise::FileSource,
 };
 
@@ -65,7 +65,8 @@ impl Bundle {
         file: &Path,
         known: &dyn KnownFiles,
     ) -> Result<()> {
-        let read = Reader { known, name: "", md5: Md5Wanted::No }.read(file, |_| Ok(()))?.1;
+        let reader = Reader { known, name: "", place: Some(path), md5: Md5Wanted::No };
+        let read = reader.read(file, |_| Ok(()))?.1;
         self.add(path, read.fingerprint, FileSource::File(file.to_owned()));
         Ok(())
     }
@@ -110,6 +111,8 @@ pub(super) struct Reader<'a> {
     pub(super) known: &'a dyn KnownFiles,
     /// What is looked for and how, since another reader would see something else; empty for hashes alone.
     pub(super) name: &'a str,
+    /// The file's path in the bundle, where it is known before the file is read.
+    pub(super) place: Option<&'a str>,
     pub(super) md5: Md5Wanted,
 }
 
@@ -128,14 +131,19 @@ impl Reader<'_> {
             return Ok((Ok(seen), read));
         }
         let md5 = (self.md5 == Md5Wanted::Yes).then(Md5::new);
-        let mut hashing = Hashing { inner: &file, size: 0, blake3: blake3::Hasher::new(), md5 };
+        let listener = self.place.and_then(|place| self.known.listener(place, before.size));
+        let blake3 = blake3::Hasher::new();
+        let mut hashing = Hashing { inner: &file, size: 0, blake3, md5, listener };
         let seen = look(&mut BufReader::with_capacity(PIECE, &mut hashing));
         let mut rest = BufReader::with_capacity(PIECE, &mut hashing);
         io::copy(&mut rest, &mut io::sink()).map_err(failed)?;
-        let read = hashing.finish();
+        let (read, listener) = hashing.finish();
         self.known.count(read.fingerprint.size);
         if Stamp::of(&file.metadata().map_err(failed)?) != before {
             return Err(ModelError::Changed { path: path.to_owned() });
+        }
+        if let Some(listener) = listener {
+            listener.finish(read.fingerprint.hash);
         }
         if let Ok(seen) = &seen {
             self.keep(&file, &before, seen, &read);
@@ -179,14 +187,15 @@ pub(super) fn whole(bytes: &mut dyn BufRead) -> Result<Vec<u8>, ReadError> {
 }
 
 /// A reader that hashes what passes.
-struct Hashing<R> {
+struct Hashing<'a, R> {
     inner: R,
     size: u64,
     blake3: blake3::Hasher,
     md5: Option<Md5>,
+    listener: Option<Box<dyn Listener + 'a>>,
 }
 
-impl<R: Read> Read for Hashing<R> {
+impl<R: Read> Read for Hashing<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.size += read as u64;
@@ -194,15 +203,19 @@ impl<R: Read> Read for Hashing<R> {
         if let Some(md5) = &mut self.md5 {
             md5.update(&buffer[..read]);
         }
+        if let Some(listener) = &mut self.listener {
+            listener.hear(&buffer[..read]);
+        }
         Ok(read)
     }
 }
 
-impl<R> Hashing<R> {
-    fn finish(self) -> ReadThrough {
+impl<'a, R> Hashing<'a, R> {
+    fn finish(self) -> (ReadThrough, Option<Box<dyn Listener + 'a>>) {
         let hash = Digest::new(Algorithm::Blake3, *self.blake3.finalize().as_bytes());
         let md5 = self.md5.map(|md5| hex(&md5.finalize()));
-        ReadThrough { fingerprint: Fingerprint { size: self.size, hash }, md5 }
+        let fingerprint = Fingerprint { size: self.size, hash };
+        (ReadThrough { fingerprint, md5 }, self.listener)
     }
 }
 
@@ -240,7 +253,7 @@ mod tests {
         let seen = Seen { reader: "first byte".to_owned(), facts: "120".to_owned() };
         let known = KnowsIt(Learned { hash: Digest::blake3(b"xyz"), md5: None, seen: Some(seen) });
         let check = |name, md5, expect: u8| {
-            let reader = Reader { known: &known, name, md5 };
+            let reader = Reader { known: &known, name, place: None, md5 };
             assert_eq!(reader.read(file.path(), first_byte).unwrap().0, Ok(expect), "{name}");
         };
         check("first byte", Md5Wanted::No, b'x');
@@ -252,7 +265,7 @@ mod tests {
     fn a_file_that_changes_while_it_is_read_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "abc").unwrap();
-        let reader = Reader { known: &NothingKnown, name: "", md5: Md5Wanted::No };
+        let reader = Reader { known: &NothingKnown, name: "", place: None, md5: Md5Wanted::No };
         let error = reader.read(file.path(), |_| {
             std::fs::write(file.path(), "abcd").unwrap();
             Ok(())
@@ -264,7 +277,8 @@ mod tests {
     fn what_is_not_looked_at_is_hashed_too() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"abc").unwrap();
-        let reader = Reader { known: &NothingKnown, name: "first byte", md5: Md5Wanted::Yes };
+        let reader =
+            Reader { known: &NothingKnown, name: "first byte", place: None, md5: Md5Wanted::Yes };
         let (first, read) = reader.read(file.path(), first_byte).unwrap();
         assert_eq!(first, Ok(b'a'));
         assert_eq!(read.fingerprint, Fingerprint::of(b"abc"));

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The bundle's file that holds the graph; its constants lie beside it under their own names.
-const ENTRY: &str = "model.onnx";
+pub(super) const ENTRY: &str = "model.onnx";
 
 /// The name of the reader of graphs.
 pub(super) const READER: &str = "onnx";
@@ -32,7 +32,7 @@ pub(super) const READER: &str = "onnx";
 /// Describes a bare file.
 pub(super) fn describe(target: &Target, known: &dyn KnownFiles) -> Result<Draft> {
     let path = &target.path;
-    let reader = Reader { known, name: READER, md5: Md5Wanted::No };
+    let reader = Reader { known, name: READER, place: Some(ENTRY), md5: Md5Wanted::No };
     let (facts, read) = reader.read(path, |bytes| onnx::facts(&whole(bytes)?))?;
     let facts = facts.map_err(|error| error.in_file(path))?;
     let mut draft = draft(path, read.fingerprint, &facts, known)?;

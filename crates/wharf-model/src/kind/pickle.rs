@@ -33,7 +33,7 @@ const COMMON_FILE: &str = "requirements.txt";
 
 /// Describes a file; its methods are those that `wharf.yaml` lets expect.
 pub(super) fn describe(target: &Target, known: &dyn KnownFiles) -> Result<Draft> {
-    let reader = Reader { known, name: "joblib", md5: Md5Wanted::No };
+    let reader = Reader { known, name: "joblib", place: None, md5: Md5Wanted::No };
     let (listed, read) = reader.read(&target.path, |bytes| scan(bytes, Dialect::Joblib))?;
     let imports = listed.map_err(|error| error.in_file(&target.path))?;
     let loader = loader(&target.path, &imports);

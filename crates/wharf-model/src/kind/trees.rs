@@ -37,7 +37,8 @@ pub(super) struct Facts {
 pub(super) fn describe(target: &Target, format: Format, known: &dyn KnownFiles) -> Result<Draft> {
     let path = &target.path;
     let options = NativeOptions { best_iteration: target.section.best_iteration };
-    let reader = Reader { known, name: &reader_name(format, options), md5: Md5Wanted::No };
+    let name = reader_name(format, options);
+    let reader = Reader { known, name: &name, place: None, md5: Md5Wanted::No };
     let (facts, read) = reader.read(path, |bytes| facts(&whole(bytes)?, format, options))?;
     let facts = facts.map_err(|error| error.in_file(path))?;
     let mut draft = draft(path, read.fingerprint, format, options);

@@ -6,7 +6,7 @@ use std::{io::Write, path::PathBuf};
 
 use wharf_spec::{digest::Digest, stamp::Stamp};
 
-use crate::{blob::Hashing, error::Result};
+use crate::{archive::pad, blob::Hashing, error::Result};
 
 /// One file, folder or link of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +126,47 @@ impl Layer {
     }
 }
 
+/// The digest of a layer with one file, whose bytes somebody else reads.
+pub struct OneFile {
+    hashing: Hashing,
+    size: u64,
+    left: u64,
+}
+
+impl std::fmt::Debug for OneFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OneFile").field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
+impl OneFile {
+    /// Begins with what comes before the bytes.
+    ///
+    /// # Errors
+    /// When the path cannot stand in a layer.
+    pub fn new(path: &str, mode: Mode, size: u64) -> Result<Self> {
+        let mut hashing = Hashing::new();
+        hashing.update(&tar::file_head(path, mode, size)?);
+        Ok(Self { hashing, size, left: size })
+    }
+
+    /// Takes the next bytes of the file.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.left = self.left.wrapping_sub(bytes.len() as u64);
+        self.hashing.update(bytes);
+    }
+
+    /// Returns what [`Layer::digest`] returns for the same file, or nothing when it had another size.
+    pub fn finish(mut self) -> Option<(Digest, u64)> {
+        if self.left != 0 {
+            return None;
+        }
+        pad(&mut self.hashing, self.size).ok()?;
+        self.hashing.update(&tar::END);
+        Some(self.hashing.finish())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io;
@@ -204,6 +245,21 @@ mod tests {
         let layer = Layer::new(vec![entry("a", Content::File { path: file.clone(), size: 3 })]);
         let error = layer.write(Meddler(&file));
         assert!(matches!(error, Err(OciError::Changed { .. })), "{error:?}");
+    }
+
+    #[test]
+    fn a_layer_of_one_file_is_the_same_by_whoever_reads_it() {
+        let deep = format!("{}file", "deep/".repeat(60));
+        for (path, content) in [("a", ""), ("model/weights", "abc"), (deep.as_str(), "abc")] {
+            let bytes = Content::Bytes(content.into());
+            let layer = Layer::new(vec![entry(path, bytes)]);
+            let mut one = OneFile::new(path, Mode::Plain, content.len() as u64).unwrap();
+            content.as_bytes().chunks(2).for_each(|piece| one.update(piece));
+            assert_eq!(one.finish(), Some(layer.digest().unwrap()), "{path}");
+        }
+        let mut short = OneFile::new("a", Mode::Plain, 3).unwrap();
+        short.update(b"ab");
+        assert_eq!(short.finish(), None);
     }
 
     #[test]

@@ -18,6 +18,9 @@ use crate::{
 /// 1980-01-01T00:00:00Z: Python's `zipfile` refuses files from before.
 const MTIME: u64 = 315_532_800;
 
+/// What comes after the last entry.
+pub(super) const END: [u8; 1024] = [0; 1024];
+
 /// How many bytes of a file are read at once.
 const PIECE: usize = 1 << 20;
 

@@ -65,6 +65,16 @@ pub struct KnownLayer {
     pub size: u64,
 }
 
+/// A layer of Python wheels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownWheels {
+    /// Of the bytes that are sent.
+    pub digest: Digest,
+    pub size: u64,
+    /// Of the uncompressed tar.
+    pub diff_id: Digest,
+}
+
 impl FileCache {
     /// Returns the cache of a folder for one build of wharf; `now` is a moment before any file is read.
     pub fn of(folder: &Path, program: &Path, now: SystemTime) -> Self {
@@ -132,6 +142,20 @@ impl FileCache {
     /// Keeps the layer of a recipe.
     pub fn keep_layer(&self, recipe: &Digest, layer: KnownLayer) {
         self.put(&self.layer_key(recipe), &layer);
+    }
+
+    /// Returns the layer of wheels that has a key.
+    pub fn wheels(&self, key: &Digest) -> Option<KnownWheels> {
+        self.get(&self.wheels_key(key))
+    }
+
+    /// Keeps the layer of wheels that has a key.
+    pub fn keep_wheels(&self, key: &Digest, wheels: KnownWheels) {
+        self.put(&self.wheels_key(key), &wheels);
+    }
+
+    fn wheels_key(&self, key: &Digest) -> Key {
+        self.key("wheels", key.to_string().as_bytes())
     }
 
     fn layer_key(&self, recipe: &Digest) -> Key {

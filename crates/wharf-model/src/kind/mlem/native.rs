@@ -42,7 +42,7 @@ pub(super) fn trees(
     refuse_other_steps(target, file)?;
     let options = NativeOptions { best_iteration: target.section.best_iteration };
     let name = format!("mlem {}", kind::trees::reader_name(format, options));
-    let reader = Reader { known, name: &name, md5: Md5Wanted::Yes };
+    let reader = Reader { known, name: &name, place: None, md5: Md5Wanted::Yes };
     let artifact = artifacts::of_processor(&target.path, file, MAIN, reader, |bytes| {
         let bytes = whole(bytes)?;
         if bytes.starts_with(b"binf") {
@@ -70,7 +70,12 @@ pub(super) fn trees(
 /// Describes an ONNX model; its answer is the list of the graph's outputs.
 pub(super) fn onnx(target: &Target, file: &ModelFile, known: &dyn KnownFiles) -> Result<Draft> {
     refuse_other_steps(target, file)?;
-    let reader = Reader { known, name: kind::onnx::READER, md5: Md5Wanted::Yes };
+    let reader = Reader {
+        known,
+        name: kind::onnx::READER,
+        place: Some(kind::onnx::ENTRY),
+        md5: Md5Wanted::Yes,
+    };
     let artifact = artifacts::of_processor(&target.path, file, MAIN, reader, |bytes| {
         onnx::facts(&whole(bytes)?)
     })?;

@@ -35,13 +35,14 @@ pub(super) fn describe(
     let mut load = Vec::new();
     let mut packages = BTreeSet::new();
     let mut needs_main = false;
-    let reader = Reader { known, name: "pickle", md5: Md5Wanted::Yes };
+    let reader = Reader { known, name: "pickle", place: None, md5: Md5Wanted::Yes };
     for (name, processor) in &file.processors {
         let loader = loader(target, processor)?;
+        let path = format!("{}.pkl", checked_name(target, name)?);
+        let reader = Reader { place: Some(&path), ..reader };
         let artifact = artifacts::of_processor(&target.path, file, name, reader, |bytes| {
             scan(bytes, Dialect::Pickle)
         })?;
-        let path = format!("{}.pkl", checked_name(target, name)?);
         let imports = artifact.seen;
         let shown = artifact.path.file_name().unwrap_or_default().to_string_lossy();
         risks.extend(imports.risks(&shown));

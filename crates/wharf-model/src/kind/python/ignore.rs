@@ -12,7 +12,8 @@ use crate::error::{ModelError, Result};
 /// The file that says what stays behind.
 const IGNORE_FILE: &str = ".wharfignore";
 
-/// What stays behind by itself: what is hidden, what tools make, and the declaration, which the card replaces.
+/// What stays behind by itself: what is hidden, what tools make, the declaration, which the card replaces, and the
+/// lock, from which packages are installed: a model is the same before and after it is locked.
 const BY_ITSELF: &str = "\
 **/.*
 **/__pycache__
@@ -22,6 +23,7 @@ const BY_ITSELF: &str = "\
 **/env
 **/site-packages
 **/wharf.yaml
+*wharf.lock
 ";
 
 /// Our own state; it holds a key, and no line brings it back.
