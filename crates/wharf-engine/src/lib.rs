@@ -23,6 +23,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use wharf_spec::{
+    digest::Digest,
     name::ProjectName,
     reference::Reference,
     status::{Exit, Status},
@@ -146,7 +147,12 @@ pub trait Images: Send + Sync {
     /// Returns an image; `None` when it is not there.
     async fn find(&self, image: &str) -> Result<Option<ImageFacts>>;
 
+    /// Returns how many of these layers, the lowest first, lie upon each other in one of its images. They are named
+    /// by the digests of their uncompressed tars. What it says holds until somebody removes that image.
+    async fn layers_held(&self, layers: &[Digest]) -> Result<usize>;
+
     /// Loads an archive as `docker save` writes it, and returns the facts of `reference`, which it must hold.
+    /// Layers that the engine has, as far up as [`Images::layers_held`] says, may be named in it and left out.
     async fn load(
         &self,
         archive: BoxStream<'static, Bytes>,

@@ -1,15 +1,20 @@
-//! An image as `docker save` writes it and `docker load` takes it (Docker image specification v1.2, combined archive).
+//! An image as engines load it: an OCI layout and `docker save`'s list (Docker image specification v1.2) in one tar.
+//!
+//! Docker's classic store reads the list, Podman and containerd's store the layout, so every engine finds what it
+//! knows. A layer that the engine has is named and left out.
 
-use std::io::Write;
+use std::{collections::BTreeSet, io::Write};
 
 use serde::Serialize;
 use tar::{Builder, EntryType, Header};
-use wharf_spec::reference::Reference;
+use wharf_spec::{digest::Digest, reference::Reference};
 
 use crate::{
     blob::Blob,
     error::{OciError, Result},
     image::Image,
+    layout::{append_layout, blob_path},
+    tree::Tree,
 };
 
 #[derive(Serialize)]
@@ -25,27 +30,45 @@ struct ManifestEntry {
 /// # Errors
 /// When a file cannot be read, changed since the image was made, or the writer fails.
 pub fn write(image: &Image, references: &[Reference], writer: impl Write) -> Result<()> {
+    write_above(image, 0, references, writer)
+}
+
+/// Writes the image for a reader that has its lowest layers, so many of them: they are named and left out.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_above(
+    image: &Image,
+    held: usize,
+    references: &[Reference],
+    writer: impl Write,
+) -> Result<()> {
     let mut builder = Builder::new(writer);
-    let config_name = format!("{}.json", image.config_digest().hex());
-    append(&mut builder, &config_name, &image.config)?;
-    let mut names = Vec::with_capacity(image.layers.len());
-    for layer in &image.layers {
-        let name = format!("{}/layer.tar", layer.descriptor.digest.hex());
-        // A layer that is there twice is written once.
-        if !names.contains(&name) {
-            append_blob(&mut builder, &name, layer.descriptor.size, &*layer.content)?;
-        }
-        names.push(name);
-    }
+    append_layout(&mut builder, &Tree::from(image), references, &left_out(image, held))?;
+    let layers = image.layers.iter().map(|layer| blob_path(&layer.descriptor.digest));
     let manifest = [ManifestEntry {
-        config: config_name,
+        config: blob_path(&image.config_digest()),
         repo_tags: references.iter().map(Reference::to_string).collect(),
-        layers: names,
+        layers: layers.collect(),
     }];
     let manifest = serde_json::to_vec(&manifest).expect("a manifest is plain data");
     append(&mut builder, "manifest.json", &manifest)?;
     let mut writer = builder.into_inner().map_err(OciError::Write)?;
     writer.flush().map_err(OciError::Write)
+}
+
+/// Returns the bytes of the layers that [`write_above`] writes.
+pub fn size_above(image: &Image, held: usize) -> u64 {
+    let mut seen = left_out(image, held);
+    let written = image.layers.iter().filter(|layer| seen.insert(layer.descriptor.digest));
+    written.map(|layer| layer.descriptor.size).sum()
+}
+
+/// Returns what is left out. A layer that is there again above is written: engines know it by what lies under it.
+fn left_out(image: &Image, held: usize) -> BTreeSet<Digest> {
+    let (held, others) = image.layers.split_at(held.min(image.layers.len()));
+    let is_above = |digest| others.iter().any(|layer| layer.descriptor.digest == digest);
+    held.iter().map(|layer| layer.descriptor.digest).filter(|digest| !is_above(*digest)).collect()
 }
 
 /// Writes a blob as an entry, in pieces.
@@ -88,7 +111,7 @@ pub(crate) fn pad(writer: &mut impl Write, size: u64) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
+    use std::{collections::BTreeMap, io::Read as _};
 
     use super::*;
     use crate::{
@@ -96,42 +119,83 @@ mod tests {
         layer::{Content, Entry, Layer, Mode},
     };
 
-    fn image() -> Image {
-        let entry = Entry {
-            path: "model/iris.json".to_owned(),
-            mode: Mode::Plain,
-            content: Content::Bytes(b"{}".to_vec()),
+    /// An image of one layer for each text.
+    fn image(contents: &[&str]) -> Image {
+        let layer = |text: &&str| {
+            let content = Content::Bytes(text.as_bytes().to_vec());
+            let entry = Entry { path: "model/iris.json".to_owned(), mode: Mode::Plain, content };
+            NamedLayer { title: "model".to_owned(), layer: Layer::new(vec![entry]) }
         };
-        let layer = NamedLayer { title: "model".to_owned(), layer: Layer::new(vec![entry]) };
-        Image::new(vec![layer], &RunConfig::default(), "amd64").unwrap()
+        let layers = contents.iter().map(layer).collect();
+        Image::new(layers, &RunConfig::default(), "amd64").unwrap()
+    }
+
+    /// Reads what is written for a reader that has so many layers: path → content.
+    fn files(image: &Image, held: usize) -> BTreeMap<String, Vec<u8>> {
+        let mut bytes = Vec::new();
+        write_above(image, held, &["wharf/iris:1".parse().unwrap()], &mut bytes).unwrap();
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        let entries = archive.entries().unwrap().map(|entry| {
+            let mut entry = entry.unwrap();
+            let name = entry.path().unwrap().to_string_lossy().into_owned();
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).unwrap();
+            (name, content)
+        });
+        entries.collect()
+    }
+
+    fn manifest(files: &BTreeMap<String, Vec<u8>>) -> serde_json::Value {
+        serde_json::from_slice(&files["manifest.json"]).unwrap()
+    }
+
+    /// Says which layers come, from the lowest, and that the sizes are told as they are.
+    fn check(contents: &[&str], held: usize, comes: &[bool]) {
+        let image = image(contents);
+        let files = files(&image, held);
+        let named = manifest(&files)[0]["Layers"].clone();
+        let named: Vec<_> =
+            named.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+        let found: Vec<_> = named.iter().map(|name| files.contains_key(*name)).collect();
+        assert_eq!(found, comes, "{contents:?} above {held}");
+        let written: BTreeSet<_> =
+            named.into_iter().filter(|name| files.contains_key(*name)).collect();
+        let size: usize = written.into_iter().map(|name| files[name].len()).sum();
+        assert_eq!(size_above(&image, held), size as u64, "{contents:?} above {held}");
     }
 
     #[test]
     fn the_same_inputs_give_the_same_digest_everywhere() {
         insta::assert_snapshot!(
-            image().config_digest(),
+            image(&["{}"]).config_digest(),
             @"sha256:6066a3d397e69181fffcbeb9d93b517d9b04f347cb5f618f2d9236172465c5ac"
         );
     }
 
     #[test]
-    fn an_archive_holds_config_layers_and_manifest() {
-        let mut bytes = Vec::new();
-        write(&image(), &["wharf/iris:1".parse().unwrap()], &mut bytes).unwrap();
-        let mut archive = tar::Archive::new(bytes.as_slice());
-        let mut files = std::collections::BTreeMap::new();
-        for entry in archive.entries().unwrap() {
-            let mut entry = entry.unwrap();
-            let name = entry.path().unwrap().to_string_lossy().into_owned();
-            let mut content = Vec::new();
-            entry.read_to_end(&mut content).unwrap();
-            files.insert(name, content);
-        }
-        let manifest: serde_json::Value = serde_json::from_slice(&files["manifest.json"]).unwrap();
+    fn an_archive_holds_config_layers_and_both_lists() {
+        let files = files(&image(&["{}"]), 0);
+        let manifest = manifest(&files);
         assert_eq!(manifest[0]["RepoTags"][0], "wharf/iris:1");
+        assert!(files.contains_key(manifest[0]["Config"].as_str().unwrap()));
+        assert!(files.contains_key("index.json") && files.contains_key("oci-layout"));
         let layer = manifest[0]["Layers"][0].as_str().unwrap();
         let mut inner = tar::Archive::new(files[layer].as_slice());
         let path = inner.entries().unwrap().next().unwrap().unwrap().path().unwrap().into_owned();
         assert_eq!(path.to_str(), Some("model/iris.json"));
+    }
+
+    #[test]
+    fn layers_that_the_reader_has_are_named_and_left_out() {
+        check(&["a", "b", "c"], 0, &[true, true, true]);
+        check(&["a", "b", "c"], 2, &[false, false, true]);
+        check(&["a", "b", "c"], 3, &[false, false, false]);
+        check(&["a"], 7, &[false]);
+    }
+
+    #[test]
+    fn a_layer_that_is_there_again_above_comes() {
+        check(&["a", "b", "a"], 2, &[true, false, true]);
+        check(&["a", "a", "b"], 2, &[false, false, true]);
     }
 }

@@ -104,6 +104,13 @@ pub fn list_tag(subject: Digest) -> String {
     format!("sha256-{}", subject.hex())
 }
 
+/// Says whether a tag stands for what goes with an image, and for no image: a [`list_tag`], or one of cosign's, as
+/// `sha256-….sig` is.
+pub fn is_attached_tag(tag: &str) -> bool {
+    let hex = tag.strip_prefix("sha256-").map(|rest| rest.split('.').next().unwrap_or_default());
+    hex.is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// A list of attachments as it is stored. What others have written into it stays, whatever it is.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct List(Vec<Value>);
@@ -166,6 +173,15 @@ mod tests {
 
     fn note() -> Attachment {
         Attachment::new("text/plain", "a note")
+    }
+
+    #[test]
+    fn tags_of_attachments_are_told_from_those_of_images() {
+        let list = list_tag(subject().digest);
+        assert!(is_attached_tag(&list) && is_attached_tag(&format!("{list}.sig")));
+        assert!(
+            !is_attached_tag("1.0") && !is_attached_tag("sha256-1") && !is_attached_tag("latest")
+        );
     }
 
     #[test]

@@ -144,6 +144,11 @@ impl Hashing {
         Self { hash: Sha256::new(), size: 0 }
     }
 
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        self.size += bytes.len() as u64;
+    }
+
     pub(crate) fn finish(self) -> (Digest, u64) {
         (Digest::new(Algorithm::Sha256, self.hash.finalize().into()), self.size)
     }
@@ -151,8 +156,7 @@ impl Hashing {
 
 impl Write for Hashing {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.hash.update(bytes);
-        self.size += bytes.len() as u64;
+        self.update(bytes);
         Ok(bytes.len())
     }
 

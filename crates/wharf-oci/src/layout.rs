@@ -88,16 +88,28 @@ pub fn write_archive(
     writer: impl Write,
 ) -> Result<()> {
     let mut builder = Builder::new(writer);
-    for Piece { path, content } in pieces(&tree.into(), references) {
+    append_layout(&mut builder, &tree.into(), references, &BTreeSet::new())?;
+    let mut writer = builder.into_inner().map_err(OciError::Write)?;
+    writer.flush().map_err(OciError::Write)
+}
+
+/// Writes the layout as entries of a tar, without the blobs that the reader has.
+pub(crate) fn append_layout(
+    builder: &mut Builder<impl Write>,
+    tree: &Tree,
+    references: &[Reference],
+    left_out: &BTreeSet<Digest>,
+) -> Result<()> {
+    for Piece { path, content } in pieces(tree, references) {
         match content {
-            Content::Bytes(bytes) => append(&mut builder, &path, &bytes)?,
+            Content::Bytes(bytes) => append(builder, &path, &bytes)?,
+            Content::Part(part) if left_out.contains(&part.descriptor.digest) => {}
             Content::Part(part) => {
-                append_blob(&mut builder, &path, part.descriptor.size, &*part.content)?;
+                append_blob(builder, &path, part.descriptor.size, &*part.content)?;
             }
         }
     }
-    let mut writer = builder.into_inner().map_err(OciError::Write)?;
-    writer.flush().map_err(OciError::Write)
+    Ok(())
 }
 
 /// Returns the digest of the image's manifest: what registries name the image by.

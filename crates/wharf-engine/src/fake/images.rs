@@ -1,13 +1,17 @@
-//! The image store of the engine in memory: names and facts, no layers.
+//! The image store of the engine in memory: names and facts, and of layers what they are called.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
-use wharf_spec::{reference::Reference, workload::WorkloadId};
+use wharf_spec::{digest::Digest, reference::Reference, workload::WorkloadId};
 
-use super::{Fake, LONG_AGO, archive, engine::NO_SUCH_IMAGE};
+use super::{
+    Fake, LONG_AGO, State,
+    archive::{self, ArchiveLayer},
+    engine::NO_SUCH_IMAGE,
+};
 use crate::{
     BuildRequest, ImageFacts, Images,
     error::{EngineError, Result},
@@ -23,17 +27,26 @@ impl Images for Fake {
         Ok(state.images.get(&name).or_else(by_id).cloned())
     }
 
+    async fn layers_held(&self, layers: &[Digest]) -> Result<usize> {
+        let wanted: Vec<_> = layers.iter().map(Digest::to_string).collect();
+        let state = self.state();
+        let in_common = |found: &Vec<String>| {
+            wanted.iter().zip(found).take_while(|(wanted, found)| wanted == found).count()
+        };
+        Ok(state.layers.values().map(in_common).max().unwrap_or(0))
+    }
+
     async fn load(
         &self,
         archive: BoxStream<'static, Bytes>,
         reference: &Reference,
     ) -> Result<ImageFacts> {
-        let facts =
-            archive::facts(&whole(archive).await).map_err(|source| EngineError::Refused {
-                action: format!("load image `{reference}`"),
-                source: source.into(),
-            })?;
-        Ok(self.make(reference, facts))
+        let refused =
+            |source| EngineError::Refused { action: format!("load image `{reference}`"), source };
+        let read = archive::read(&whole(archive).await).map_err(|error| refused(error.into()))?;
+        self.change(|state| state.take_layers(reference, &read.layers))
+            .map_err(|missing| refused(format!("open {missing}: no such file").into()))?;
+        Ok(self.make(reference, read.facts))
     }
 
     async fn build(
@@ -73,7 +86,10 @@ impl Images for Fake {
     async fn remove(&self, image: &str) -> Result<()> {
         let name =
             image.parse().map_or_else(|_| image.to_owned(), |name: Reference| name.to_string());
-        self.change(|state| state.images.remove(&name));
+        self.change(|state| {
+            state.layers.remove(&name);
+            state.images.remove(&name)
+        });
         Ok(())
     }
 }
@@ -88,6 +104,28 @@ impl Fake {
             state.images.insert(name, facts.clone());
             facts
         })
+    }
+}
+
+impl State {
+    /// Takes the layers of an image, or returns the first one that is neither in the archive nor there.
+    fn take_layers(
+        &mut self,
+        reference: &Reference,
+        layers: &[ArchiveLayer],
+    ) -> Result<(), String> {
+        self.layers_sent.push(layers.iter().filter(|layer| layer.comes).count());
+        let all: Vec<_> = layers.iter().map(|layer| layer.diff_id.clone()).collect();
+        let has = |at: usize| {
+            !self.has_lost_layers
+                && self.layers.values().any(|there| there.starts_with(&all[..=at]))
+        };
+        let missing = (0..all.len()).find(|at| !layers[*at].comes && !has(*at));
+        if let Some(at) = missing {
+            return Err(layers[at].name.clone());
+        }
+        self.layers.insert(reference.to_string(), all);
+        Ok(())
     }
 }
 

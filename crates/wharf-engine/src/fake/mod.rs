@@ -42,6 +42,10 @@ struct State {
     running: BTreeMap<WorkloadId, Running>,
     images: BTreeMap<String, ImageFacts>,
     images_made: Vec<String>,
+    /// By the image's name, the lowest first.
+    layers: BTreeMap<String, Vec<String>>,
+    layers_sent: Vec<usize>,
+    has_lost_layers: bool,
     applied: Vec<Workload>,
     execs: Vec<(WorkloadId, Vec<String>)>,
     exec_answer: Option<ExecOutcome>,
@@ -117,6 +121,16 @@ impl Fake {
     /// Returns the names of images that were loaded, built, committed or pulled, oldest first.
     pub fn images_made(&self) -> Vec<String> {
         self.state().images_made.clone()
+    }
+
+    /// Lets the layers of all images be gone when an archive leaves them out, as after `docker rmi`.
+    pub fn lose_layers(&self) {
+        self.state().has_lost_layers = true;
+    }
+
+    /// Returns how many layers came with each archive that was loaded or refused, oldest first.
+    pub fn layers_sent(&self) -> Vec<usize> {
+        self.state().layers_sent.clone()
     }
 
     /// Returns the workloads that were applied and taken, oldest first; one that was there already is left out.

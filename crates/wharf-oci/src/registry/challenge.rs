@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 /// One challenge, with its parameters by their names in lower case.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Challenge {
+pub struct Challenge {
     /// In lower case.
-    pub(super) scheme: String,
-    pub(super) parameters: BTreeMap<String, String>,
+    pub scheme: String,
+    pub parameters: BTreeMap<String, String>,
 }
 
 /// Reads the challenges of one header; what cannot be read ends it.
-pub(super) fn parse(header: &str) -> Vec<Challenge> {
+pub fn parse(header: &str) -> Vec<Challenge> {
     let mut challenges: Vec<Challenge> = Vec::new();
     let mut rest = header.trim_start_matches([' ', ',']);
     while !rest.is_empty() {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use wharf_net::{
     address::Address,
-    client::{Method, Request, Response},
+    client::{Method, Reach, Request, Response},
     retry,
 };
 use wharf_spec::digest::Digest;
@@ -27,6 +27,9 @@ const STORAGE: [(&str, &str); 4] = [
     ("ghcr.io", ".githubusercontent.com"),
     ("quay.io", ".quay.io"),
 ];
+
+/// What errors call such a host; their hint names the flag for it.
+const STORAGE_OF_BLOBS: &str = "storage of blobs";
 
 /// A blob of a registry's repository.
 #[derive(Debug)]
@@ -133,39 +136,44 @@ impl Registry {
 
     /// Returns where the registry says that a blob is: at its own origin, or a host for its blobs.
     fn storage(&self, answer: &Response) -> Result<Address> {
-        let what = "storage of blobs";
+        let what = STORAGE_OF_BLOBS;
         let Some(location) = answer.header("location") else {
             return Err(self.answer(what, "its address is missing"));
         };
         let to = answer.address().join(location).map_err(|error| self.answer(what, error))?;
-        let is_known = |to: &Address| {
-            let host = to.host();
-            self.storage_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
-                || STORAGE
-                    .iter()
-                    .any(|(registry, end)| *registry == self.host.as_str() && host.ends_with(end))
+        let is_of_registry = || {
+            let mut known = STORAGE.iter();
+            known.any(|(of, end)| *of == self.host.as_str() && to.host().ends_with(end))
         };
-        if to.is_https() && is_known(&to) {
+        if to.is_https() && (self.is_allowed(&to) || is_of_registry()) {
             return Ok(to);
         }
         self.own(&to, what)?;
         Ok(to)
     }
 
+    /// Says whether the user named a host for blobs, which may then be anywhere.
+    fn is_allowed(&self, address: &Address) -> bool {
+        self.storage_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(address.host()))
+    }
+
     /// Asks a host for blobs, which is not told who asks.
     async fn elsewhere(&self, make: impl Fn() -> Request) -> Result<Response> {
         let mut attempt = 1;
         loop {
-            let sent = self.client.send(make()).await;
+            let request = make();
+            let reach =
+                if self.is_allowed(request.address()) { Reach::Anywhere } else { Reach::Public };
+            let sent = self.client.send(request.reach(reach)).await;
             let pause = match &sent {
                 Ok(answer) if retry::is_passing(answer.status()) => {
                     retry::pause(attempt, answer.header("retry-after"))
                 }
                 Err(error) if error.is_passing() => retry::pause(attempt, None),
-                _ => return sent.map_err(|error| self.network("blob", error)),
+                _ => return sent.map_err(|error| self.network(STORAGE_OF_BLOBS, error)),
             };
             if attempt == retry::ATTEMPTS {
-                return sent.map_err(|error| self.network("blob", error));
+                return sent.map_err(|error| self.network(STORAGE_OF_BLOBS, error));
             }
             tokio::time::sleep(pause).await;
             attempt += 1;

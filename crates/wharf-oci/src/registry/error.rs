@@ -107,6 +107,9 @@ impl RegistryError {
         let host = host.to_owned();
         match source {
             NetError::TooLarge { limit, .. } => Self::TooLarge { host, what, limit },
+            NetError::NotPublic { origin, .. } => {
+                Self::Elsewhere { host, what, to: origin.to_string() }
+            }
             source => Self::Network { host, source },
         }
     }

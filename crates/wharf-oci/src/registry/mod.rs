@@ -5,7 +5,7 @@
 //! [`RegistryError::Elsewhere`]). Plain HTTP is spoken to this machine only, or where the user says so.
 //!
 //! - [`host`]: which registry; [`error`]: what can go wrong;
-//! - `auth` and `challenge`: proof of who asks; `upload` and [`download`]: blobs; `tags`: listing and removing; this file: connecting, asking again, manifests.
+//! - [`challenge`] and `auth`: proof of who asks; `upload` and [`download`]: blobs; `tags`: listing and removing; this file: connecting, asking again, manifests.
 
 pub mod host;
 
@@ -13,7 +13,7 @@ pub mod error;
 
 mod auth;
 
-mod challenge;
+pub mod challenge;
 
 pub(crate) mod upload;
 
