@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 /// What each crate of ours may depend on, besides `wharf-spec`; the package `wharf` may name all.
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 9] = [
     ("wharf-spec", &[]),
     ("wharf-net", &[]),
     ("wharf-oci", &["wharf-net"]),
@@ -17,6 +17,7 @@ const ALLOWED: [(&str, &[&str]); 8] = [
     ("wharf-serve", &["wharf-model"]),
     ("wharf-ops", &["wharf-oci", "wharf-engine", "wharf-model", "wharf-net"]),
     ("wharf-testkit", &[]),
+    ("wharf-fuzz", &["wharf-oci", "wharf-model", "wharf-ops"]),
 ];
 
 /// A library of others and the only crates that may name it.

@@ -4,6 +4,8 @@ mod bench;
 
 mod images;
 
+mod wheels;
+
 mod generate;
 
 use std::{env, path::PathBuf, process::ExitCode};

@@ -112,8 +112,8 @@ codes! {
         "A damaged `config.json`, or a helper program that is missing or failed.",
         "Mend what the cause names, or move the file away and log in again.";
     319 NEEDS_ENGINE Usage, "an image cannot be made without an engine",
-        "Models that run Python are installed in a container; images of an engine are pushed by the engine.",
-        "Push it with the engine's own command: `docker push IMAGE`.";
+        "System packages are installed in a container; images of an engine are pushed by the engine.",
+        "Build it into an engine, and push it with the engine's own command: `docker push IMAGE`.";
     320 IMAGE_UNUSABLE Failed, "an image of others cannot be used",
         "A manifest, config or layer is damaged, contradicts its digest, or goes beyond what images have.",
         "The cause names the part; get the image again from where it comes.";
@@ -207,8 +207,8 @@ codes! {
     502 NOT_HEALTHY Timeout, "the service did not become healthy in time",
         "A large model, a slow disk, or a server that hangs.",
         "Give it more time with `--wait 5m`; see `wharf logs NAME`.";
-    503 NAME_TAKEN Conflict, "the name belongs to another folder",
-        "A service of that name was started from another folder, whose state is kept there.",
+    503 NAME_TAKEN Conflict, "the name belongs to another folder or file",
+        "A service of that name was started from another folder, whose state is kept there, or from another model's file of the same folder.",
         "Choose another name with `--name`, or end the other one first: `wharf down NAME`.";
     504 NO_SERVICE NotFound, "there is no such service",
         "It was never started, or it was removed.",

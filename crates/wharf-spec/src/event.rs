@@ -35,6 +35,8 @@ pub enum Event {
         reused: bool,
         took_ms: u64,
     },
+    /// So much of an image's layers was sent to the engine; the rest of `size` it had.
+    ImageSent { sent: u64, size: u64 },
     /// So much of the packages that are being downloaded is here; a size of 0 is not known.
     Fetching { received: u64, size: u64 },
     /// So much of an image's layers is on its way to a registry.

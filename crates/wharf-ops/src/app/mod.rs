@@ -116,7 +116,7 @@ pub async fn build(context: &Context, folder: &Path, options: &AppOptions) -> Re
         reused,
         took_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
     });
-    Ok(Built { reference, facts, key, reused, by })
+    Ok(Built { reference, facts, key, reused, sent: None, by })
 }
 
 /// Refuses by name what no engine does with somebody's own Dockerfile.
@@ -208,5 +208,5 @@ pub async fn image(context: &Context, reference: &Reference) -> Result<Built> {
     // Its own id says whether the same name means another image now.
     let key = key(&[FRAMING, &facts.id]);
     let by = context.engine.name();
-    Ok(Built { reference: reference.clone(), facts, key, reused: true, by })
+    Ok(Built { reference: reference.clone(), facts, key, reused: true, sent: None, by })
 }

@@ -66,7 +66,7 @@ pub(super) async fn images(
             reused,
             took_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
         });
-        images.push(Built { reference, facts, key, reused, by });
+        images.push(Built { reference, facts, key, reused, sent: None, by });
     }
     Ok(images)
 }

@@ -8,7 +8,9 @@ use wharf_oci::{archive, error::OciError, image::Image, layout};
 use wharf_spec::{codes, reference::Reference};
 
 use super::{
-    Built, Existing, Inputs, docker_dir, engine_images, native,
+    Built, Existing, Inputs, docker_dir, engine_images,
+    foundation::Supplies,
+    native,
     output::{self, Output, Taken},
     parts::{self, Part},
     python,
@@ -31,6 +33,8 @@ pub struct Workshop<'a> {
     /// Where the jobs of the engine's builds are recorded.
     pub store: Option<&'a FolderStore>,
     pub cancel: &'a CancellationToken,
+    /// For models that run Python.
+    pub supplies: Option<&'a Supplies>,
 }
 
 /// What is asked for.
@@ -77,7 +81,13 @@ pub async fn make(
     request: &MakeRequest,
 ) -> Result<Vec<Made>> {
     check(model, request)?;
-    let inputs = Inputs::gather(workshop.helpers, model, &request.recipe).await?;
+    let mut inputs = Inputs::gather(workshop.helpers, model, &request.recipe).await?;
+    let is_image = |output: &Output| !matches!(output, Output::Context(_));
+    if request.outputs.iter().any(is_image)
+        && request.recipe.is_assembled(model.card.runtime, &request.outputs)
+    {
+        inputs = inputs.upon(workshop.supplies).await?;
+    }
     let mut made = Vec::new();
     for output in &request.outputs {
         if workshop.cancel.is_cancelled() {

@@ -13,7 +13,7 @@ use std::{
 use wharf_model::known::KnownFiles as _;
 use wharf_oci::{
     error::Result,
-    layer::{Content, Entry, Layer, Measure},
+    layer::{Content, Entry, Layer, Measure, Mode},
 };
 use wharf_spec::{digest::Digest, stamp::Stamp};
 
@@ -78,7 +78,7 @@ impl Recipe {
     /// Returns nothing where a file is not known, or where there is none: then reading costs nothing.
     fn of(cache: &FileCache, layer: &Layer) -> Option<Self> {
         files(layer).next()?;
-        let mut parts = vec![Layer::FRAMING.to_owned()];
+        let mut parts = Vec::with_capacity(layer.entries().len());
         let mut stamps = Vec::with_capacity(layer.entries().len());
         for entry in layer.entries() {
             let (kind, hash, stamp) = match &entry.content {
@@ -92,12 +92,26 @@ impl Recipe {
                     ("file", cache.find(&stamp)?.hash, Some(stamp))
                 }
             };
-            parts.push(format!("{kind} {:?} {hash} {}", entry.mode, entry.path));
+            parts.push(part(kind, entry.mode, hash, &entry.path));
             stamps.push(stamp);
         }
-        let parts: Vec<_> = parts.iter().map(String::as_str).collect();
-        Some(Self { key: key(&parts), stamps })
+        Some(Self { key: recipe_key(&parts), stamps })
     }
+}
+
+/// Returns the key of a layer with one file of the disk.
+pub(super) fn of_one_file(path: &str, mode: Mode, hash: Digest) -> Digest {
+    recipe_key(&[part("file", mode, hash, path)])
+}
+
+fn part(kind: &str, mode: Mode, hash: Digest, path: &str) -> String {
+    format!("{kind} {mode:?} {hash} {path}")
+}
+
+fn recipe_key(parts: &[String]) -> Digest {
+    let parts: Vec<_> =
+        [Layer::FRAMING].into_iter().chain(parts.iter().map(String::as_str)).collect();
+    key(&parts)
 }
 
 fn files(layer: &Layer) -> impl Iterator<Item = &Entry> {
@@ -110,8 +124,6 @@ mod tests {
         path::Path,
         time::{Duration, SystemTime},
     };
-
-    use wharf_oci::layer::Mode;
 
     use super::*;
 

@@ -3,7 +3,9 @@
 //! - [`output`]: where it goes; [`recipe`]: how it is made, checked by name; [`way`]: by whom; [`make`]: all outputs of one command;
 //! - `native`, `python`: images of the two families of kinds; `docker_dir`, `dockerfile`, `template`: folders for
 //!   `docker build`; `by_dockerfile`: images of such folders;
-//! - [`parts`]: what an image is made of, and what of it changed; [`bill`]: the same for its SBOM.
+//! - [`foundation`]: base and packages of images with Python that wharf assembles itself; `ground`: finding the base;
+//! - [`parts`]: what an image is made of, and what of it changed; `bill`: the same for its SBOM;
+//! - `measure`, [`ahead`]: the digests of layers, with as little reading as can be.
 
 pub mod output;
 
@@ -15,7 +17,11 @@ pub mod make;
 
 pub mod parts;
 
-pub mod bill;
+pub mod foundation;
+
+mod ground;
+
+mod bill;
 
 pub(crate) mod native;
 
@@ -31,6 +37,8 @@ mod by_dockerfile;
 
 mod measure;
 
+pub mod ahead;
+
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
@@ -43,15 +51,17 @@ use wharf_oci::image::Image;
 use wharf_spec::{codes, digest::Digest, event::Event, model::ModelCard, reference::Reference};
 
 use self::{
+    foundation::{Foundation, Supplies},
     output::Output,
     recipe::Recipe,
-    way::{Cache, Way},
+    way::{Builder, Cache, Way},
 };
 use crate::{
     cache::FileCache,
     context::{Context, Helpers},
     error::{Error, Result},
     store::folder::FolderStore,
+    supply::bill::Bill,
 };
 
 /// The label of an image that holds the digest of everything it was built from.
@@ -99,6 +109,8 @@ pub struct Built {
     /// The digest of everything it was built from.
     pub key: Digest,
     pub reused: bool,
+    /// Bytes of layers that were sent to the engine, where wharf built it: the engine had the others.
+    pub sent: Option<u64>,
     /// Who built it: `native` for wharf itself, else the engine's name.
     pub by: &'static str,
 }
@@ -115,27 +127,43 @@ pub async fn build(
 ) -> Result<Built> {
     let recipe = Recipe::with_base(options.base.clone()).by(options.way);
     recipe.check(model.card.runtime, &[Output::Engine])?;
+    if recipe.is_assembled(model.card.runtime, &[]) && !model.card.runtime.is_native() {
+        return Err(not_here());
+    }
     let inputs = Inputs::gather(&context.helpers, model, &recipe).await?;
     let references: Vec<_> = options.reference.iter().cloned().collect();
     let mut images = engine_images(context, store, &inputs, &references, Existing::Replace).await?;
     Ok(images.remove(0))
 }
 
-/// Assembles the image of a native model, without any engine: the same that [`build()`] gives to one.
+fn not_here() -> Error {
+    let action = "a model that runs Python is deployed from an image that its engine builds, or from one that is there";
+    Error::new(codes::UNSUPPORTED_FIELD, action).hint(
+        "assemble the image first: `wharf build MODEL --builder native -t NAME`, then `wharf up NAME`",
+    )
+}
+
+/// An image that was assembled, and what it is made of.
+#[derive(Debug, Clone)]
+pub struct Assembled {
+    pub image: Image,
+    pub bill: Bill,
+}
+
+/// Assembles the image of a model, without any engine. Kinds that run Python need supplies.
 ///
 /// # Errors
-/// `NEEDS_ENGINE` for kinds that run Python; else what the recipe asks for in vain, or a file that cannot be read.
-pub async fn assemble(helpers: &Helpers, model: &Model, recipe: &Recipe) -> Result<Image> {
-    let name = &model.card.name;
-    if !model.card.runtime.is_native() {
-        let action = format!("`{name}` runs Python: its requirements are installed in a container");
-        return Err(Error::new(codes::NEEDS_ENGINE, action).hint(
-            "build it with an engine, and push it with the engine's own command: `docker push IMAGE`",
-        ));
-    }
+/// What the recipe asks for in vain, a base or a wheel that cannot be had, or a file that cannot be read.
+pub async fn assemble(
+    helpers: &Helpers,
+    model: &Model,
+    recipe: &Recipe,
+    supplies: Option<&Supplies>,
+) -> Result<Assembled> {
+    let recipe = recipe.clone().by(Way { builder: Builder::Native, ..recipe.way });
     recipe.check(model.card.runtime, &[])?;
-    let inputs = Inputs::gather(helpers, model, recipe).await?;
-    native::assemble(&inputs).await
+    let inputs = Inputs::gather(helpers, model, &recipe).await?.upon(supplies).await?;
+    Ok(Assembled { image: native::assemble(&inputs).await?, bill: bill::bill(&inputs) })
 }
 
 /// What an image is made of, read once for all outputs.
@@ -145,6 +173,8 @@ struct Inputs<'a> {
     program: PathBuf,
     program_hash: Digest,
     cache: Arc<FileCache>,
+    /// Of an image with Python that wharf assembles itself.
+    foundation: Option<Foundation>,
     assembled: OnceLock<Image>,
 }
 
@@ -153,7 +183,18 @@ impl<'a> Inputs<'a> {
         let program = recipe.program(helpers, model.card.runtime)?;
         let cache = helpers.cache.clone();
         let program_hash = hash_file(&cache, &program).await?;
-        Ok(Self { model, recipe, program, program_hash, cache, assembled: OnceLock::new() })
+        let (foundation, assembled) = (None, OnceLock::new());
+        Ok(Self { model, recipe, program, program_hash, cache, foundation, assembled })
+    }
+
+    /// Returns the same for an image that wharf assembles itself: one with Python needs a foundation.
+    async fn upon(self, supplies: Option<&Supplies>) -> Result<Self> {
+        if self.model.card.runtime.is_native() {
+            return Ok(self);
+        }
+        let supplies = supplies.expect("the caller brings them for kinds that run Python");
+        let foundation = Some(Foundation::lay(&self, supplies).await?);
+        Ok(Self { foundation, ..self })
     }
 
     /// Returns the digest of everything that an image on this base is built from.
@@ -162,12 +203,15 @@ impl<'a> Inputs<'a> {
         key(&[FRAMING, base, &program, &card, &self.recipe.key()])
     }
 
-    /// Returns the key of a native kind's image.
+    /// Returns the key of the image that wharf assembles itself.
     fn native_key(&self) -> Digest {
-        self.key("scratch")
+        match &self.foundation {
+            None => self.key("scratch"),
+            Some(foundation) => self.key(&foundation.key.to_string()),
+        }
     }
 
-    /// Returns the image of a native kind; its layers are read for their digests by the first call.
+    /// Returns the image that wharf assembles itself; its layers are read for their digests by the first call.
     async fn image(&self) -> Result<&Image> {
         if let Some(image) = self.assembled.get() {
             return Ok(image);
@@ -202,18 +246,21 @@ async fn engine_images(
     wished: &[Reference],
     existing: Existing,
 ) -> Result<Vec<Built>> {
-    if inputs.recipe.is_by_dockerfile(inputs.model.card.runtime) {
+    let is_assembled = inputs.model.card.runtime.is_native() || inputs.foundation.is_some();
+    if inputs.foundation.is_none() && inputs.recipe.is_by_dockerfile(inputs.model.card.runtime) {
         return by_dockerfile::images(context, inputs, wished, existing).await;
     }
     let start = Instant::now();
     let way = inputs.recipe.way;
-    let base = if inputs.model.card.runtime.is_native() {
+    let base = if is_assembled {
         None
     } else {
         let name = python::base_name(inputs, context.install.python_version.as_deref());
         Some(python::base(context, name, way.pull).await?)
     };
-    let key = inputs.key(base.as_ref().map_or("scratch", |base| base.facts.id.as_str()));
+    let key = base.as_ref().map_or_else(|| inputs.native_key(), |base| inputs.key(&base.facts.id));
+    let lower =
+        inputs.foundation.as_ref().map_or_else(|| "scratch".to_owned(), Foundation::base_name);
     let mut found = Vec::new();
     for reference in inputs.references(wished, &key)? {
         let there = find(context, &reference, &key, existing, way.cache).await?;
@@ -223,16 +270,21 @@ async fn engine_images(
     let mut images = Vec::with_capacity(found.len());
     for (reference, there) in found {
         let reused = there.is_some();
+        let mut sent = None;
         let facts = match (there, &base) {
             (Some(facts), _) => facts,
-            (None, None) => native::load(context, inputs.image().await?, &reference).await?,
+            (None, None) => {
+                let loaded = native::load(context, inputs.image().await?, &reference).await?;
+                sent = Some(loaded.sent);
+                loaded.facts
+            }
             (None, Some(base)) => {
                 let installer = python::Installer { context, store, cache: way.cache };
                 installer.build(inputs, base, &reference, &labels).await?
             }
         };
         let by = if base.is_some() { context.engine.name() } else { "native" };
-        let base = base.as_ref().map_or("scratch", |base| base.name.as_str());
+        let base = base.as_ref().map_or(lower.as_str(), |base| base.name.as_str());
         context.report(Event::ImageReady {
             reference: reference.to_string(),
             id: facts.id.clone(),
@@ -241,7 +293,7 @@ async fn engine_images(
             reused,
             took_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
         });
-        images.push(Built { reference, facts, key, reused, by });
+        images.push(Built { reference, facts, key, reused, sent, by });
     }
     Ok(images)
 }

@@ -1,4 +1,5 @@
-//! Images of native kinds: the static server, the model, and nothing else. No network is needed, and no base.
+//! Images that wharf assembles itself: the static server and the model, and for kinds that run Python a foundation below.
+//! Native kinds need no network, and no base.
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
@@ -10,19 +11,21 @@ use wharf_model::recognise::{FileSource, Model};
 use wharf_oci::{
     archive,
     error::OciError,
-    image::{Empty, HealthConfig, Image, NamedLayer, RunConfig},
+    image::{CREATED, Empty, HealthConfig, Image, ImageLayer, Making, NamedLayer, RunConfig},
     layer::{Content, Entry, Layer, Mode},
 };
-use wharf_spec::{model::CARD_FILE, reference::Reference};
+use wharf_spec::{
+    codes, error::Explain as _, event::Event, model::CARD_FILE, reference::Reference,
+};
 
-use super::{BUNDLE_PATH, Inputs, SERVER_PATH, SERVER_PORT, USER, measure};
+use super::{BUNDLE_PATH, Inputs, SERVER_PATH, SERVER_PORT, USER, foundation::Foundation, measure};
 use crate::{
     context::Context,
     error::{Error, Result},
 };
 
 /// A file from this size on is a layer of its own, under server and code: a change of code leaves it alone.
-const OWN_LAYER_BYTES: u64 = 16 << 20;
+pub(super) const OWN_LAYER_BYTES: u64 = 16 << 20;
 
 /// Reads all layers that are not known for their digests, and returns the image.
 pub(super) async fn assemble(inputs: &Inputs<'_>) -> Result<Image> {
@@ -33,10 +36,18 @@ pub(super) async fn assemble(inputs: &Inputs<'_>) -> Result<Image> {
     let run = run_config(inputs)?;
     let architecture = inputs.recipe.architecture();
     let cache = inputs.cache.clone();
+    let foundation = inputs.foundation.clone();
     let assembled = tokio::task::spawn_blocking(move || {
         let layers = measure::all(&cache, layers)?.into_iter().zip(titles);
-        let layers = layers.map(|(layer, title)| NamedLayer { title, layer }).collect();
-        Image::new(layers, &run, architecture)
+        let own = layers.map(|(layer, title)| ImageLayer::of(NamedLayer { title, layer }));
+        let own: Vec<_> = own.collect::<Result<_, OciError>>()?;
+        let making = |layers| Making { layers, run: &run, architecture, created: CREATED };
+        match foundation {
+            None => Ok(Image::of(making(own))),
+            Some(Foundation { base, layers, .. }) => {
+                Image::on(&base, making(layers.into_iter().chain(own).collect()))
+            }
+        }
     });
     assembled.await.expect("hashing does not panic").map_err(assembling)
 }
@@ -86,7 +97,8 @@ pub(super) fn server_entry(server: &Path) -> Result<Entry> {
 
 fn run_config(inputs: &Inputs<'_>) -> Result<RunConfig> {
     const SECOND: u64 = 1_000_000_000;
-    let labels = inputs.labels(&inputs.native_key(), None)?;
+    let base = inputs.foundation.as_ref().map(Foundation::base_name);
+    let labels = inputs.labels(&inputs.native_key(), base.as_deref())?;
     Ok(RunConfig {
         user: USER.to_owned(),
         exposed_ports: BTreeMap::from([(format!("{SERVER_PORT}/tcp"), Empty {})]),
@@ -114,16 +126,46 @@ pub(super) fn architecture() -> &'static str {
     }
 }
 
-/// Loads the image into the engine.
+/// An image that was loaded.
+pub(crate) struct Loaded {
+    pub(crate) facts: ImageFacts,
+    /// Bytes of layers that were sent for it.
+    pub(crate) sent: u64,
+}
+
+/// Loads the image into the engine, without the layers that it has.
 pub(crate) async fn load(
     context: &Context,
     image: &Image,
     reference: &Reference,
-) -> Result<ImageFacts> {
+) -> Result<Loaded> {
+    let layers: Vec<_> = image.layers().iter().map(|layer| layer.diff_id).collect();
+    // What an engine cannot tell it gets.
+    let held = context.images()?.layers_held(&layers).await.unwrap_or(0);
+    let loaded = match load_above(context, image, held, reference).await {
+        // An image that held them may have been removed meanwhile.
+        Err(error) if held > 0 && error.code() == codes::ENGINE_REFUSED => {
+            context.check_cancelled()?;
+            load_above(context, image, 0, reference).await?
+        }
+        loaded => loaded?,
+    };
+    context.report(Event::ImageSent { sent: loaded.sent, size: archive::size_above(image, 0) });
+    Ok(loaded)
+}
+
+async fn load_above(
+    context: &Context,
+    image: &Image,
+    held: usize,
+    reference: &Reference,
+) -> Result<Loaded> {
+    let sent = archive::size_above(image, held);
     let (image, name) = (image.clone(), reference.clone());
-    let (archive, written) = stream(move |writer| archive::write(&image, &[name], writer));
+    let (archive, written) =
+        stream(move |writer| archive::write_above(&image, held, &[name], writer));
     let loaded = context.images()?.load(archive, reference).await;
-    written.finish(loaded).await
+    Ok(Loaded { facts: written.finish(loaded).await?, sent })
 }
 
 pub(crate) fn assembling(error: OciError) -> Error {

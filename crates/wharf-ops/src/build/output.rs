@@ -1,5 +1,7 @@
 //! Where a build goes: the engine, a folder or a file. Folders and files appear whole or not at all.
 
+mod sibling;
+
 use std::{
     fmt, fs,
     io::{self, Read as _, Write},
@@ -71,8 +73,8 @@ impl Output {
         }
     }
 
-    /// Says whether wharf must assemble the image itself for it, as it does for native kinds.
-    pub(super) const fn is_of_native_kinds(&self) -> bool {
+    /// Says whether wharf must assemble the image itself for it.
+    pub(super) const fn is_assembled(&self) -> bool {
         matches!(self, Self::DockerArchive(_) | Self::OciDir(_) | Self::OciArchive(_))
     }
 }
@@ -133,6 +135,7 @@ struct Marker {
 
 /// Refuses a folder that holds anything but what wharf wrote there, and a path that is no folder.
 pub(crate) fn check_folder(folder: &Path, taken: &Taken) -> Result<()> {
+    sibling::tidy(folder);
     let found = match fs::symlink_metadata(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(Error::file("look at", folder, error)),
@@ -169,6 +172,7 @@ pub(crate) fn check_folder(folder: &Path, taken: &Taken) -> Result<()> {
 
 /// Refuses a file that is not an image's archive, and a path that is no file.
 pub(crate) fn check_file(file: &Path, taken: &Taken) -> Result<()> {
+    sibling::tidy(file);
     let found = match fs::metadata(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(Error::file("look at", file, error)),
@@ -204,25 +208,26 @@ fn target_taken(path: &Path, why: &str) -> Error {
 pub(crate) fn replace_folder(target: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let failed = |error| Error::file("write", target, error);
     let parent = parent(target)?;
-    let new = tempfile::Builder::new().prefix(".wharf-new-").tempdir_in(&parent).map_err(failed)?;
+    let new = sibling::Folder::of_new(&parent).map_err(failed)?;
     fill(new.path())?;
     let marker = Marker { schema: MARKER_SCHEMA.to_owned(), files: files(new.path())? };
     let marker = serde_json::to_vec_pretty(&marker).expect("a marker is plain data");
     write_file(&new.path().join(MARKER), &mut marker.as_slice(), 0o644).map_err(failed)?;
     fs::set_permissions(new.path(), mode(0o755)).map_err(failed)?;
     if fs::symlink_metadata(target).is_ok() {
-        let old =
-            tempfile::Builder::new().prefix(".wharf-old-").tempdir_in(&parent).map_err(failed)?;
-        fs::rename(target, old.path().join("x")).map_err(failed)?;
+        let old = sibling::Folder::of_old(&parent).map_err(failed)?;
+        // Under its own name: a command that finds it there knows where it belongs.
+        let before = old.path().join(target.file_name().unwrap_or_default());
+        fs::rename(target, &before).map_err(failed)?;
         if let Err(error) = fs::rename(new.path(), target) {
-            fs::rename(old.path().join("x"), target).map_err(failed)?;
+            fs::rename(&before, target).map_err(failed)?;
             return Err(failed(error));
         }
     } else {
         fs::rename(new.path(), target).map_err(failed)?;
     }
     // It has its own name now, and must not be removed under the first one.
-    let _kept = new.keep();
+    new.keep();
     Ok(())
 }
 
@@ -232,11 +237,7 @@ pub(crate) fn replace_file(
     write: impl FnOnce(&mut dyn Write) -> Result<()>,
 ) -> Result<()> {
     let failed = |error| Error::file("write", target, error);
-    let new = tempfile::Builder::new()
-        .prefix(".wharf-new-")
-        .permissions(mode(0o644))
-        .tempfile_in(parent(target)?)
-        .map_err(failed)?;
+    let new = sibling::new_file(&parent(target)?, mode(0o644)).map_err(failed)?;
     let mut buffered = io::BufWriter::with_capacity(1 << 20, new);
     write(&mut buffered)?;
     let new = buffered.into_inner().map_err(|error| failed(error.into_error()))?;

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     context::Helpers,
     error::{Error, Result},
+    images::source::Source,
 };
 
 /// Build arguments whose variables all have their values.
@@ -94,26 +95,58 @@ impl Recipe {
 
     /// Refuses by name what has no effect on the model, or cannot be done for an output.
     pub(super) fn check(&self, runtime: RuntimeKind, outputs: &[Output]) -> Result<()> {
-        let archive = outputs.iter().find(|output| output.is_of_native_kinds());
         if runtime.is_native() {
             self.check_native()?;
-            return match archive {
-                Some(archive) if self.way.builder.is_engine() => {
-                    let builder = self.way.builder;
-                    let action = format!("`--to {archive}` is not made by `--builder {builder}`");
-                    Err(Error::new(codes::UNSUPPORTED_FIELD, action)
-                        .hint("leave `--builder` out: wharf makes it itself"))
-                }
-                _ => Ok(()),
-            };
         }
-        if let Some(archive) = archive {
-            let action = format!("`--to {archive}` is for models that run without Python");
-            return Err(Error::new(codes::UNSUPPORTED_FIELD, action).hint(
-                "build it into the engine and save it: `docker save -o FILE IMAGE`; or use `--to context:PATH`",
-            ));
+        let archive = outputs.iter().find(|output| output.is_assembled());
+        if let Some(archive) = archive.filter(|_| self.way.builder.is_engine()) {
+            let builder = self.way.builder;
+            let action = format!("`--to {archive}` is not made by `--builder {builder}`");
+            return Err(Error::new(codes::UNSUPPORTED_FIELD, action)
+                .hint("leave `--builder` out: wharf makes it itself"));
         }
-        if outputs.contains(&Output::Engine) { self.check_engine() } else { Ok(()) }
+        let is_context = |output: &Output| matches!(output, Output::Context(_));
+        match () {
+            () if runtime.is_native() => Ok(()),
+            () if !outputs.is_empty() && outputs.iter().all(is_context) => self.check_context(),
+            () if self.is_assembled(runtime, outputs) => self.check_assembled(outputs),
+            () if outputs.contains(&Output::Engine) => self.check_platform(),
+            () => Ok(()),
+        }
+    }
+
+    /// Says whether wharf assembles the image itself: where it is asked for, where an output is made by nobody else, and
+    /// upon a base that no engine knows.
+    pub(super) fn is_assembled(&self, runtime: RuntimeKind, outputs: &[Output]) -> bool {
+        if runtime.is_native() {
+            return !self.way.builder.is_engine();
+        }
+        self.way.builder == Builder::Native
+            || self.base_is_path()
+            || outputs.iter().any(Output::is_assembled)
+    }
+
+    fn base_is_path(&self) -> bool {
+        self.args.base_image.as_deref().is_some_and(Source::is_path)
+    }
+
+    fn check_context(&self) -> Result<()> {
+        refuse("base", self.base_is_path(), "`docker build` begins with images, not with files")
+    }
+
+    fn check_assembled(&self, outputs: &[Output]) -> Result<()> {
+        if outputs.iter().any(|output| matches!(output, Output::Context(_))) {
+            self.check_context()?;
+        }
+        for (name, is_given) in self.of_dockerfiles() {
+            refuse(name, is_given, "wharf assembles this image itself, and runs nothing for it")?;
+        }
+        if self.way.pull != Pull::Missing {
+            let action =
+                "`--pull` has no effect: the base of this image is not taken from an engine";
+            return Err(Error::new(codes::UNSUPPORTED_FIELD, action).hint("leave `--pull` out"));
+        }
+        if outputs.contains(&Output::Engine) { self.check_platform() } else { Ok(()) }
     }
 
     fn check_native(&self) -> Result<()> {
@@ -133,12 +166,7 @@ impl Recipe {
         Ok(())
     }
 
-    fn check_engine(&self) -> Result<()> {
-        if self.way.builder == Builder::Native {
-            let action = "`--builder native` cannot be honoured: this model runs Python, and its requirements are installed in a container";
-            return Err(Error::new(codes::NEEDS_ENGINE, action)
-                .hint("leave `--builder` out; or write a folder for another machine's engine: `--to context:PATH`"));
-        }
+    fn check_platform(&self) -> Result<()> {
         match self.args.platform {
             Some(platform) if Some(platform) != Platform::of_this_machine() => {
                 let action =
@@ -251,10 +279,10 @@ mod tests {
         let native = said(Recipe::default().by(pulling).check(RuntimeKind::Trees, &[]));
         assert!(native.starts_with("`--pull` has no effect"), "{native}");
         let archive = [Output::OciDir("x".into())];
-        assert_eq!(
-            said(Recipe::default().check(RuntimeKind::Python, &archive)),
-            "`--to oci-dir:x` is for models that run without Python"
-        );
+        Recipe::default().check(RuntimeKind::Python, &archive).unwrap();
+        let other = DockerBuildArgs { run_cmd: None, ..DockerBuildArgs::default() };
+        let assembled = said(recipe(other).check(RuntimeKind::Python, &archive));
+        assert!(assembled.ends_with("wharf assembles this image itself, and runs nothing for it"));
     }
 
     #[test]
@@ -269,8 +297,7 @@ mod tests {
         let native = plain.clone().by(by(Builder::Native));
         native.check(RuntimeKind::Trees, &[Output::Engine]).unwrap();
         native.check(RuntimeKind::Python, &[Output::Context("x".into())]).unwrap();
-        let refused = said(native.check(RuntimeKind::Python, &[Output::Engine]));
-        assert!(refused.starts_with("`--builder native` cannot be honoured"), "{refused}");
+        native.check(RuntimeKind::Python, &[Output::Engine]).unwrap();
         let archive = said(
             plain.by(by(Builder::Podman)).check(RuntimeKind::Trees, &[Output::OciDir("x".into())]),
         );

@@ -7,9 +7,11 @@ pub mod source;
 
 pub mod ports;
 
+mod another;
+
 pub(crate) mod ready;
 
-use std::{collections::BTreeMap, ffi::OsStr, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use wharf_spec::{
     codes,
@@ -29,7 +31,7 @@ use crate::{
     store::{
         RecordName, StateStore as _,
         folder::FolderStore,
-        record::{DeploymentRecord, PortOwner, RECORD_SCHEMA, Release, SourceKind},
+        record::{DeploymentRecord, PortOwner, RECORD_SCHEMA, Release},
     },
 };
 use ports::Publish;
@@ -39,6 +41,9 @@ use source::Source;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpRequest {
     pub name: WorkloadName,
+    pub naming: Naming,
+    /// The model's file, where a file was pointed at and not its folder.
+    pub file: Option<PathBuf>,
     /// Empty: its own port, on the first free port of 127.0.0.1 from that number on.
     pub ports: Vec<Publish>,
     pub env: BTreeMap<String, String>,
@@ -46,6 +51,15 @@ pub struct UpRequest {
     pub mounts: Vec<Mount>,
     /// How long the service may take to become healthy; `None`: do not wait.
     pub wait: Option<Duration>,
+}
+
+/// Where the name of a service comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// A person said it.
+    Chosen,
+    /// It follows from what is deployed.
+    Derived,
 }
 
 /// A service that runs.
@@ -87,6 +101,13 @@ async fn make_so(
     check_owner(context, store, request).await?;
     context.stores.remember(store)?;
     let _lease = service::lease(context, store, &record).await?;
+    let there = check_owner(context, store, request).await?;
+    // Only what runs stands in the way of another.
+    let before = if is_running(&there) { store.read(&record).await? } else { None };
+    let before = before.map(|(record, _)| record.current);
+    if let Some(before) = &before {
+        another::refuse(source, request, before)?;
+    }
     let built = source.build(context, store).await?;
     context.check_cancelled()?;
     let there = check_owner(context, store, request).await?;
@@ -99,15 +120,19 @@ async fn make_so(
             Deployed { status, url, built, changed: false }
         }
         None => {
-            if there.iter().any(|status| status.phase == Phase::Running) {
-                tell_of_another(context, store, &record, source).await?;
+            if let Some(before) = &before {
+                another::tell(context, source, request, before);
             }
             replace(context, request, &workload, &there, built).await?
         }
     };
     remove_others(context, &deployed.status.id, &there).await?;
-    write_record(context, store, &record, source, &deployed).await?;
+    write_record(context, store, &record, source, request, &deployed).await?;
     Ok(deployed)
+}
+
+fn is_running(there: &[Status]) -> bool {
+    there.iter().any(|status| status.phase == Phase::Running)
 }
 
 /// Returns the generations that are there, newest first, if all of them belong to this store.
@@ -176,30 +201,6 @@ async fn unchanged(context: &Context, workload: &Workload, there: &[Status]) -> 
     };
     let status = there.iter().find(is_wanted)?;
     (ready::now(context, status).await == Some(true)).then(|| status.clone())
-}
-
-/// Says so where a name begins to serve something else: all models of a folder may be called as the folder is.
-async fn tell_of_another(
-    context: &Context,
-    store: &FolderStore,
-    record: &RecordName,
-    source: &Source<'_>,
-) -> Result<()> {
-    let Some((found, _)) = store.read(record).await? else { return Ok(()) };
-    let (before, now) = (found.current, source.place());
-    let file = |place: &str| Path::new(place).file_name().map(OsStr::to_owned);
-    // Another tag of an image is another version of the same thing.
-    let is_other = source.kind() != SourceKind::Image
-        && before.model_hash != source.model_hash()
-        && (before.source != source.kind() || file(&before.model) != file(&now));
-    if is_other {
-        let (name, before) = (&record.name, before.model);
-        let text = format!(
-            "`{name}` served `{before}` until now; with `--name NAME` `{now}` gets a service of its own"
-        );
-        context.report(Event::Note { text });
-    }
-    Ok(())
 }
 
 /// Stops the old generations, starts the new one, and goes back if it does not become healthy.
@@ -278,6 +279,7 @@ async fn write_record(
     store: &FolderStore,
     name: &RecordName,
     source: &Source<'_>,
+    request: &UpRequest,
     deployed: &Deployed,
 ) -> Result<()> {
     let found = store.read(name).await?;
@@ -292,6 +294,7 @@ async fn write_record(
         generation: status.id.generation,
         source: source.kind(),
         model: source.place(),
+        file: another::file(source, request),
         model_hash: source.model_hash(),
         image: deployed.built.reference.to_string(),
         image_id: deployed.built.facts.id.clone(),

@@ -58,11 +58,11 @@ pub async fn into_engine(
     }
     let observer = observer(&transfer.reporter, pulled.size, Direction::Pull);
     let loading = native::load(context, &image.watched(&observer), request.name).await;
-    let facts = loading.map_err(|error| named(request.reference, error));
+    let loaded = loading.map_err(|error| named(request.reference, error));
     if transfer.cancel.is_cancelled() {
         context.check_cancelled()?;
     }
-    Ok(Pulled { engine: Some(facts?), ..pulled })
+    Ok(Pulled { engine: Some(loaded?.facts), ..pulled })
 }
 
 /// Pulls an image into a file or folder, which appears whole or not at all.

@@ -2,6 +2,7 @@
 
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use wharf_oci::{
+    attachment,
     descriptor::digest_of,
     error::OciError,
     image::Image,
@@ -42,7 +43,7 @@ pub struct PlatformImage {
     pub layers: Vec<(Digest, u64)>,
 }
 
-/// Lists a repository, tag by tag.
+/// Lists a repository, tag by tag, but for what goes with its images: signatures and bills.
 ///
 /// # Errors
 /// When the registry does not know it, refuses, or gives something that cannot be used.
@@ -52,7 +53,8 @@ pub async fn list(repository: &Reference, transfer: &Transfer) -> Result<Vec<Tag
     let listing = async {
         let at = At::find(repository, &transfer.access).await.map_err(failed)?;
         let tags = at.registry.tags(&at.repository).await.map_err(failed)?;
-        let looks = tags.into_iter().map(|tag| {
+        let of_images = tags.into_iter().filter(|tag| !attachment::is_attached_tag(tag));
+        let looks = of_images.map(|tag| {
             let at = at.clone();
             async move {
                 let reference: Reference = format!("{}:{tag}", name(repository)).parse()?;

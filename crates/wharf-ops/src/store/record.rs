@@ -36,6 +36,9 @@ pub struct Release {
     pub source: SourceKind,
     /// Where it was taken from: a model, the folder of an app, or the name of an image.
     pub model: String,
+    /// The model's file, where a file was pointed at: from the folder that the store is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// Of a model only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_hash: Option<Digest>,

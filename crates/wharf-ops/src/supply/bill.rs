@@ -83,6 +83,18 @@ impl Component {
         }
     }
 
+    /// Returns a package that was installed from a wheel.
+    pub(crate) fn wheel(name: &str, version: &str, file: &str, sha256: Digest) -> Self {
+        let name = canonical(name);
+        Self {
+            version: Some(version.to_owned()),
+            purl: Some(format!("pkg:pypi/{name}@{version}")),
+            hash: Some(sha256),
+            properties: vec![("io.wharf.wheel", file.to_owned())],
+            ..Self::new(ComponentKind::Package, name)
+        }
+    }
+
     /// Returns a package as a line of requirements names it: with a version only where the line allows just one.
     pub fn requirement(line: &str) -> Self {
         let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)));

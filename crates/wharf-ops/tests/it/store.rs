@@ -20,6 +20,7 @@ fn record(generation: u64) -> DeploymentRecord {
         generation,
         source: SourceKind::Model,
         model: "iris.json".to_owned(),
+        file: None,
         model_hash: Some(digest),
         image: "wharf/iris:1".to_owned(),
         image_id: "sha256:1".to_owned(),

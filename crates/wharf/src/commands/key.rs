@@ -6,13 +6,14 @@ use std::{
 };
 
 use clap::Args;
-use wharf_model::recognise::Model;
 use wharf_oci::sign::key::{KeyFile, MAX_KEY, PublicKey, SigningKey};
 use wharf_ops::{
-    build::{bill::bill, recipe::Recipe},
     error::{Error, Result},
     push::Supply,
-    supply::signature::{bad_key, public_key},
+    supply::{
+        bill::Bill,
+        signature::{bad_key, public_key},
+    },
 };
 use wharf_spec::{codes, secret::Secret};
 
@@ -30,17 +31,9 @@ pub(crate) struct SupplyArgs {
 }
 
 impl SupplyArgs {
-    /// Returns what goes with the image of a model.
-    pub(crate) async fn read(
-        &self,
-        session: &Session<'_>,
-        model: &Model,
-        recipe: &Recipe,
-    ) -> Result<Supply> {
-        let bill = match self.no_sbom {
-            true => None,
-            false => Some(bill(&session.config.helpers, model, recipe).await?),
-        };
+    /// Returns what goes with an image of this bill.
+    pub(crate) async fn read(&self, session: &Session<'_>, bill: Bill) -> Result<Supply> {
+        let bill = Some(bill).filter(|_| !self.no_sbom);
         Ok(Supply { bill, key: self.key(session).await? })
     }
 

@@ -38,6 +38,8 @@ pub(crate) mod path;
 
 pub(crate) mod way;
 
+mod supplies;
+
 pub(crate) mod explain;
 
 use std::{path::Path, sync::Arc};
@@ -47,8 +49,13 @@ use wharf_engine::{
     Engine,
     connect::{ConnectSettings, EngineChoice},
 };
-use wharf_model::recognise::{Model, recognise_with};
+use wharf_model::{
+    error::ModelError,
+    recognise::{Model, recognise_with},
+};
 use wharf_ops::{
+    build::ahead::Ahead,
+    cache::FileCache,
     context::{Clock, Context, InstallSettings, Reporter},
     error::{Error, Result},
 };
@@ -115,10 +122,23 @@ impl Session<'_> {
 
     /// Recognises the model at a path of the command line.
     pub(crate) async fn recognise(&self, target: &Path) -> Result<Model> {
+        self.read(target, |path, cache| recognise_with(path, cache)).await
+    }
+
+    /// Recognises the model at a path of the command line, which is to become an image.
+    pub(crate) async fn recognise_for_image(&self, target: &Path) -> Result<Model> {
+        self.read(target, |path, cache| recognise_with(path, &Ahead(cache))).await
+    }
+
+    async fn read(
+        &self,
+        target: &Path,
+        reader: fn(&Path, &FileCache) -> Result<Model, ModelError>,
+    ) -> Result<Model> {
         let path = self.config.folder.join(target);
         let shown = target.to_owned();
         let cache = self.config.helpers.cache.clone();
-        let reading = tokio::task::spawn_blocking(move || recognise_with(&path, &*cache));
+        let reading = tokio::task::spawn_blocking(move || reader(&path, &cache));
         let mut model = reading.await.map_err(|panic| {
             Error::new(codes::BUG, "the model's reader failed").because(panic)
         })??;

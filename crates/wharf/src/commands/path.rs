@@ -42,12 +42,12 @@ impl Asked<'_> {
         if path.is_dir() && app::is_app(&path)? {
             return self.folder(session, &path).await;
         }
-        Ok(Found::Model(Box::new(session.recognise(self.target).await?)))
+        Ok(Found::Model(Box::new(session.recognise_for_image(self.target).await?)))
     }
 
     /// A folder with a `Dockerfile` is an app, unless it is a model too.
     async fn folder(&self, session: &Session<'_>, path: &Path) -> Result<Found> {
-        match session.recognise(self.target).await {
+        match session.recognise_for_image(self.target).await {
             Ok(model) => Err(self.both(&model)),
             Err(error) if error.code() == codes::NO_MODEL => Ok(self.app(path, None)),
             // Several models, or a damaged one.

@@ -42,7 +42,8 @@ pub(crate) async fn run(session: &mut Session<'_>, args: PredictArgs) -> Result<
     let base = if args.target.contains("://") {
         format!("{}/", args.target.trim_end_matches('/'))
     } else {
-        address(session, &args.target).await?
+        let name = service_name(&args.target)?;
+        service::address(&session.context().await?, &name).await?
     };
     let url = format!("{base}{}", args.method);
     let answer = wharf_net::post_json(&url, body, args.timeout).await.map_err(no_answer)?;
@@ -52,22 +53,6 @@ pub(crate) async fn run(session: &mut Session<'_>, args: PredictArgs) -> Result<
     let shown = String::from_utf8_lossy(&answer.body);
     session.console.out(&text::line(shown.trim_end()));
     Ok(0)
-}
-
-/// Returns the address of a service that runs.
-async fn address(session: &Session<'_>, target: &str) -> Result<String> {
-    let name = service_name(target)?;
-    let context = session.context().await?;
-    let status = service::newest(&context, &name).await?;
-    let host = &context.engine.about().host;
-    match status.endpoints.first() {
-        Some(endpoint) => Ok(format!("http://{host}:{}/", endpoint.host_port)),
-        None => Err(Error::new(
-            codes::NO_SERVICE,
-            format!("`{name}` publishes no port, or does not run"),
-        )
-        .hint(format!("start it with `wharf up`; see why it ended with `wharf logs {name}`"))),
-    }
 }
 
 fn body(session: &Session<'_>, args: &PredictArgs) -> Result<Bytes> {

@@ -114,7 +114,7 @@ async fn look(session: &Session<'_>, context: &Context, args: &PsArgs) -> Result
         let document = PsDocument { schema: "wharf.workloads/v1", items };
         return Ok(vec![serde_json::to_string(&document).expect("documents are plain data")]);
     }
-    Ok(table(&listed, &usage, about).lines())
+    Ok(table(&listed, &usage, about).lines_within(session.console.columns()))
 }
 
 /// Prints a look of several: over the one before it on a terminal, in a block of its own elsewhere.
@@ -168,7 +168,7 @@ fn table(listed: &[Listed], usage: &[Usage], about: &About) -> Table {
         ("NAME", Align::Left),
         ("KIND", Align::Left),
         ("STATUS", Align::Left),
-        ("IMAGE", Align::Left),
+        ("IMAGE", Align::Cut),
         ("CPU", Align::Right),
         ("MEMORY", Align::Right),
         ("RESTARTS", Align::Right),

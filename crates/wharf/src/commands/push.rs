@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use wharf_oci::store::Which;
 use wharf_ops::{
-    build::{self, Existing, recipe::Recipe},
+    build::{self, Assembled, Existing, recipe::Recipe},
     error::{Error, Result},
     images::source::Source,
     push::{Pushed, Supply},
@@ -80,18 +80,22 @@ pub(crate) async fn run(session: &mut Session<'_>, args: PushArgs) -> Result<u8>
         let action = "`--image` chooses among the images of a file or folder of images";
         return Err(Error::new(codes::FLAGS, action).hint("leave it out for a model"));
     }
-    let model = session.recognise(&args.target).await?;
+    let model = session.recognise_for_image(&args.target).await?;
     let reporter = session.reporter();
     for event in model_events(&model) {
         reporter.report(event);
     }
+    let access = args.registry.access(session)?;
+    let supplies = session.supplies(&model, access.clone())?;
+    let (helpers, recipe) = (&session.config.helpers, Recipe::default());
+    let Assembled { image, bill } =
+        build::assemble(helpers, &model, &recipe, supplies.as_ref()).await?;
     let sending = Sending {
-        access: args.registry.access(session)?,
+        access,
         mount_from: args.mount_from,
         existing: Existing::Replace,
-        supply: args.supply.read(session, &model, &Recipe::default()).await?,
+        supply: args.supply.read(session, bill).await?,
     };
-    let image = build::assemble(&session.config.helpers, &model, &Recipe::default()).await?;
     let pushed = registry::send(session, &image, &to, sending).await?;
     let hashed = session.hashed();
     let took = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);

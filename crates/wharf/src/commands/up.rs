@@ -13,7 +13,7 @@ use clap::Args;
 use serde::Serialize;
 use wharf_ops::{
     context::Context,
-    deploy::{self, Deployed, UpRequest, ports::Publish},
+    deploy::{self, Deployed, Naming, UpRequest, ports::Publish},
     error::{Error, Result},
     store::record::SourceKind,
 };
@@ -97,6 +97,9 @@ struct UpDocument<'a> {
     image_id: &'a str,
     image_digest: String,
     image_reused: bool,
+    /// Bytes of layers that were sent to the engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_sent: Option<u64>,
     /// Who built it: `native` for wharf itself, else the engine.
     builder: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,6 +153,7 @@ fn document<'a>(
         image_id: &deployed.built.facts.id,
         image_digest: deployed.built.key.to_string(),
         image_reused: deployed.built.reused,
+        image_sent: deployed.built.sent,
         builder: deployed.built.by,
         model_hash: source.model_hash().map(|hash| hash.to_string()),
         container: &deployed.status.handle,
@@ -180,10 +184,11 @@ fn print(session: &Session<'_>, request: &UpRequest, deployed: &Deployed, took: 
 }
 
 fn request(args: &UpArgs, name: &WorkloadName, folder: &std::path::Path) -> Result<UpRequest> {
-    let name = match &args.name {
-        Some(name) => service_name(name)?,
-        None => name.clone(),
+    let (name, naming) = match &args.name {
+        Some(name) => (service_name(name)?, Naming::Chosen),
+        None => (name.clone(), Naming::Derived),
     };
+    let target = folder.join(&args.target);
     let wait = match (&args.wait, args.no_wait) {
         (_, true) => None,
         (None, false) => Some(Duration::from_secs(60)),
@@ -191,6 +196,8 @@ fn request(args: &UpArgs, name: &WorkloadName, folder: &std::path::Path) -> Resu
     };
     Ok(UpRequest {
         name,
+        naming,
+        file: target.is_file().then_some(target),
         ports: args.publish.iter().map(|text| port(text)).collect::<Result<_>>()?,
         env: args.env.iter().map(|text| variable(text)).collect::<Result<BTreeMap<_, _>>>()?,
         resources: Resources {

@@ -49,6 +49,12 @@ impl Console {
         Self { out, err, out_is_terminal: false, err_is_terminal: false, style: Style::plain() }
     }
 
+    /// Returns how many columns the terminal has that shows the result; elsewhere nothing is cut.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        let (width, _) = terminal_size::terminal_size().filter(|_| self.out_is_terminal)?;
+        Some(width.0.into())
+    }
+
     /// Writes a line of the result.
     pub(crate) fn out(&self, line: &str) {
         write_line(&self.out, line);

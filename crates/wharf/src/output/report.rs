@@ -133,6 +133,11 @@ impl Reporter for Lines {
                 let (size, made_of) = (ByteSize(size), text::line(&made_of));
                 self.line(&format!("  image    {reference}  {made_of}  {size}  {id}  {how}"));
             }
+            Event::ImageSent { sent, size } if sent < size => {
+                let (sent, size) = (ByteSize(sent), ByteSize(size));
+                self.line(&format!("  sent     {sent} of {size}; the engine had the rest"));
+            }
+            Event::ImageSent { .. } => {}
             Event::Pushing { sent, size } => self.moving("sending", sent, size),
             Event::Pulling { received, size } => self.moving("fetching", received, size),
             Event::Fetching { received, size } => self.fetching(received, size),

@@ -196,24 +196,11 @@ async fn what_cannot_be_honoured_is_refused_before_anything_is_made() {
 }
 
 #[tokio::test]
-async fn archives_of_python_kinds_are_refused_by_name() {
-    let (user, _) = User::of_fake();
+async fn what_only_a_dockerfile_can_do_is_not_pushed() {
+    let (user, fake) = user_with("type: docker\nimage: 'reg:5000/x:1'\nargs:\n  run_cmd: null\n");
     user.example("callable");
-    for to in ["docker-archive:x", "oci-dir:x", "oci-archive:x"] {
-        let outcome = user.run(&["build", "callable", "--to", to]).await.expect(2);
-        told(&outcome, "W0208", "is for models that run without Python");
-    }
-    assert!(!user.home.path().join("x").exists());
-}
-
-#[tokio::test]
-async fn python_kinds_are_not_pushed() {
-    let (user, fake) = user_with("type: docker\nimage: 'reg:5000/x:1'\n");
-    user.example("callable");
-    let outcome = user.run(&["build", "callable", "-t", "reg:5000/x:1", "--push"]).await.expect(2);
-    told(&outcome, "W0319", "`docker push IMAGE`");
     let outcome = user.run(&["build", "callable", "-f", "b.mlem"]).await.expect(2);
-    told(&outcome, "W0319", "`--set push=false`");
+    told(&outcome, "W0208", "`run_cmd` cannot be honoured");
     assert!(fake.images_made().is_empty(), "nothing is made before");
 }
 

@@ -166,7 +166,7 @@ async fn a_builder_that_cannot_do_it_is_refused() {
     user.example("own-dockerfile");
     write(&user, "b.mlem", "type: docker\nimage: localhost:5000/x:1\n");
     let cases: [(&[&str], &str, &str); 7] = [
-        (&["build", "callable", "--builder", "native"], "W0319", "this model runs Python"),
+        (&["up", "callable", "--builder", "native"], "W0208", "an image that its engine builds"),
         (&["build", "own-dockerfile", "--builder", "native"], "W0208", "steps of a Dockerfile"),
         (&["build", "own-dockerfile", "--pull", "never"], "W0208", "`--pull never`"),
         (&["build", "iris", "--builder", "docker", "--to", "context:o"], "W0208", "nothing goes"),

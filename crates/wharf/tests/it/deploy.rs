@@ -1,6 +1,6 @@
 //! `up` and `down`, on an engine in memory.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use tokio_util::sync::CancellationToken;
 use wharf_spec::workload::{CapabilitySet, HostPort};
@@ -123,19 +123,58 @@ async fn the_same_name_from_another_folder_is_a_conflict() {
     assert_eq!(user.run(&["ps", "-q"]).await.out, "iris\n");
 }
 
-#[tokio::test]
-async fn another_model_under_the_same_name_is_told() {
-    let (user, _) = User::of_fake();
+/// Puts two models into one folder, after which both are called.
+fn two_models(user: &User) -> PathBuf {
     let (folder, other) = (user.example("iris"), user.example("diabetes-lightgbm"));
     fs::remove_file(folder.join("wharf.yaml")).unwrap();
     fs::rename(folder.join("iris.json"), folder.join("model.json")).unwrap();
     fs::copy(other.join("diabetes.txt"), folder.join("model.txt")).unwrap();
-    let first = user.run(&["up", "iris/model.json"]).await.expect(0);
+    folder
+}
+
+#[tokio::test]
+async fn a_second_file_does_not_end_the_first_ones_service() {
+    let (user, _) = User::of_fake();
+    two_models(&user);
+    user.run(&["up", "iris/model.json"]).await.expect(0);
+    let refused = user.run(&["up", "iris/model.txt"]).await.expect(5);
+    assert!(refused.err.contains("error[W0503]: `iris` runs `iris/model.json`"), "{}", refused.err);
+    assert!(refused.err.contains("`wharf up iris/model.txt --name NAME`"), "{}", refused.err);
+    user.run(&["up", "iris/model.txt", "--name", "trees"]).await.expect(0);
+    assert_eq!(user.run(&["ps", "-q"]).await.out, "iris\ntrees\n");
     let again = user.run(&["up", "./iris/model.json", "-e", "A=1"]).await.expect(0);
-    assert!(!format!("{}{}", first.err, again.err).contains("until now"), "{}", again.err);
-    let replaced = user.run(&["up", "iris/model.txt"]).await.expect(0);
-    let told = "note: `iris` served `./iris/model.json` until now; with `--name NAME` `iris/model.txt` gets";
+    assert!(!again.err.contains("until now"), "{}", again.err);
+}
+
+#[tokio::test]
+async fn a_second_file_takes_a_name_that_is_said() {
+    let (user, _) = User::of_fake();
+    two_models(&user);
+    user.run(&["up", "iris/model.json"]).await.expect(0);
+    let replaced = user.run(&["up", "iris/model.txt", "--name", "iris"]).await.expect(0);
+    let told =
+        "note: `iris` served `iris/model.json` until now; with `--name NAME` `iris/model.txt` gets";
     assert!(replaced.err.contains(told), "{}", replaced.err);
+}
+
+#[tokio::test]
+async fn a_file_takes_the_place_of_one_that_is_gone() {
+    let (user, _) = User::of_fake();
+    let folder = two_models(&user);
+    user.run(&["up", "iris/model.json"]).await.expect(0);
+    fs::remove_file(folder.join("model.json")).unwrap();
+    let replaced = user.run(&["up", "iris/model.txt"]).await.expect(0);
+    assert!(replaced.err.contains("until now"), "{}", replaced.err);
+}
+
+#[tokio::test]
+async fn a_folder_serves_what_its_description_names() {
+    let (user, _) = User::of_fake();
+    let folder = two_models(&user);
+    user.run(&["up", "iris/model.json"]).await.expect(0);
+    fs::write(folder.join("wharf.yaml"), "model:\n  path: model.txt\n").unwrap();
+    let replaced = user.run(&["up", "iris"]).await.expect(0);
+    assert!(replaced.err.contains("until now"), "{}", replaced.err);
 }
 
 #[tokio::test]

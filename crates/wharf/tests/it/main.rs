@@ -20,6 +20,8 @@ mod buildkit;
 
 mod known_files;
 
+mod partial_load;
+
 mod docker_dir;
 
 mod deploy;
@@ -33,6 +35,8 @@ mod store;
 mod python_build;
 
 mod python_lock;
+
+mod python_native;
 
 mod stories;
 

@@ -405,9 +405,7 @@ async fn credentials_that_cannot_be_used_are_told() {
 #[tokio::test]
 async fn what_needs_an_engine_is_not_pushed() {
     let (user, _) = User::of_fake();
-    user.example("callable");
     let to = "localhost:1/x:1";
-    told(&user.run(&["push", "callable", "--to", to]).await, "W0319", 2);
     told(&user.run(&["push", "wharf/iris:1", "--to", to]).await, "W0319", 2);
     told(&user.run(&["push", "no-such", "--to", to]).await, "W0401", 3);
     let digest = format!("localhost:1/x@sha256:{}", "0".repeat(64));

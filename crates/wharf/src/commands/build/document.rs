@@ -46,6 +46,9 @@ pub(super) struct ResultDocument {
     pub(super) size: u64,
     /// It was there before.
     pub(super) reused: bool,
+    /// Bytes of layers that were sent to the engine: it had the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sent: Option<u64>,
     /// Who built it: `native` for wharf itself, else the engine.
     pub(super) builder: &'static str,
 }
@@ -86,6 +89,7 @@ impl ResultDocument {
                 digest: Some(built.facts.id.clone()),
                 size: built.facts.size,
                 reused: built.reused,
+                sent: built.sent,
                 builder: built.by,
             },
             Made::Target { output, references, digest, size } => Self {
@@ -95,6 +99,7 @@ impl ResultDocument {
                 digest: digest.clone(),
                 size: *size,
                 reused: false,
+                sent: None,
                 builder: "native",
             },
         }
@@ -108,6 +113,7 @@ impl ResultDocument {
             digest: Some(pushed.digest.to_string()),
             size: pushed.size,
             reused: pushed.unchanged,
+            sent: None,
             builder: "native",
         }
     }

@@ -13,14 +13,14 @@ use wharf_model::recognise::Model;
 use wharf_oci::{image::Image, registry::Access};
 use wharf_ops::{
     build::{
-        self,
+        self, Assembled,
         make::{self, Made, PlannedPart, Workshop},
         output::Output,
     },
     error::Result,
     push::Supply,
 };
-use wharf_spec::{codes, error::Explain as _, quantity::ByteSize};
+use wharf_spec::quantity::ByteSize;
 
 use super::{
     Session,
@@ -60,7 +60,7 @@ pub(crate) struct BuildArgs {
     /// Push the image to the registries of its names; no engine is needed
     #[arg(long)]
     push: bool,
-    /// The base image of models that run Python [default: python:VERSION-slim]
+    /// The base image of models that run Python: a name, or `oci-dir:PATH`, `oci-archive:PATH`, `docker-archive:PATH` [default: python:VERSION-slim]
     #[arg(long, value_name = "IMAGE")]
     base: Option<String>,
     /// What the image runs on [default: what this machine is]
@@ -157,14 +157,12 @@ impl Pushing {
             return Ok(None);
         }
         let access = args.registry.access(session)?;
-        let supply = args.supply.read(session, model, &wish.request.recipe).await?;
-        let image = build::assemble(&session.config.helpers, model, &wish.request.recipe).await;
-        match image {
-            Err(error) if !args.push && error.code() == codes::NEEDS_ENGINE => {
-                Err(error.hint("the declaration pushes: build it without by `--set push=false`"))
-            }
-            image => Ok(Some(Self { image: image?, access, supply })),
-        }
+        let supplies = session.supplies(model, access.clone())?;
+        let (helpers, recipe) = (&session.config.helpers, &wish.request.recipe);
+        let Assembled { image, bill } =
+            build::assemble(helpers, model, recipe, supplies.as_ref()).await?;
+        let supply = args.supply.read(session, bill).await?;
+        Ok(Some(Self { image, access, supply }))
     }
 
     /// Pushes the image under each name.
@@ -208,12 +206,14 @@ async fn make(
     } else {
         None
     };
+    let supplies = session.supplies(model, args.registry.access(session)?)?;
     let workshop = Workshop {
         helpers: &session.config.helpers,
         python_of_machine: python_of_machine.as_deref(),
         engine: context.as_ref(),
         store: store.as_ref(),
         cancel: &session.cancel,
+        supplies: supplies.as_ref(),
     };
     if args.dry_run {
         return Ok((make::plan(&workshop, model, &wish.request).await?, Vec::new()));

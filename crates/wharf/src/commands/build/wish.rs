@@ -14,8 +14,10 @@ use wharf_ops::{
         make::MakeRequest,
         output::{Output, Taken},
         recipe::Recipe,
+        way::Builder as Chosen,
     },
     error::{Error, Result},
+    images::source::Source,
 };
 use wharf_spec::{
     assign::{AssignError, Assignment, assign},
@@ -88,19 +90,27 @@ impl Wish {
         for path in paths {
             *path = config.folder.join(&*path).display().to_string();
         }
+        if let Some(base) = declared.args.base_image.as_mut().filter(|base| Source::is_path(base)) {
+            *base = base.parse::<Source>()?.below(&config.folder).to_string();
+        }
         let references = if args.tag.is_empty() {
             declared.reference.iter().cloned().collect()
         } else {
             args.tag.iter().map(|text| tag(text)).collect::<Result<Vec<_>>>()?
         };
         let pushes = pushes(args, &declared, &outputs, &references)?;
+        refuse_registry_flags(args, model, &pushes)?;
         refuse_builder(args, &outputs, &pushes)?;
+        let mut way = args.way.read()?;
+        if !pushes.is_empty() && way.builder == Chosen::Auto {
+            // What the engine gets under the name is what the registry gets.
+            way.builder = Chosen::Native;
+        }
         let is_refused = declared.overwrites == Some(false) && !args.force;
         let request = MakeRequest {
             outputs,
             references,
-            recipe: Recipe::new(declared.args, |name| config.variable(name))?
-                .by(args.way.read()?),
+            recipe: Recipe::new(declared.args, |name| config.variable(name))?.by(way),
             existing: if is_refused { Existing::Refuse } else { Existing::Replace },
             taken: if args.force { replaceable(&config.folder, model) } else { Taken::Refuse },
         };
@@ -251,12 +261,17 @@ fn pushes(
         return Err(Error::new(codes::FLAGS, action)
             .hint("name it with its registry: `-t HOST/REPOSITORY:TAG`"));
     }
+    Ok(pushes)
+}
+
+/// Refuses flags for a registry that nobody asks: what is pushed goes to one, and the base of a Python comes from one.
+fn refuse_registry_flags(args: &BuildArgs, model: &Model, pushes: &[Reference]) -> Result<()> {
     match args.registry.given() {
-        Some(flag) if pushes.is_empty() => {
+        Some(flag) if pushes.is_empty() && model.card.runtime.is_native() => {
             Err(Error::new(codes::FLAGS, format!("{flag} is for a push, and nothing is pushed"))
                 .hint("add `--push`, or leave it out"))
         }
-        _ => Ok(pushes),
+        _ => Ok(()),
     }
 }
 
