@@ -72,11 +72,8 @@ async fn run(
 
     let stop = CancellationToken::new();
     let mut server = JoinSet::new();
-    server.spawn({
-        let (app, stop) = (Arc::clone(&app), stop.clone());
-        // The routes are made while the model loads.
-        async move { listen::serve(listener, routes::router(app), Patience::DEFAULT, stop).await }
-    });
+    let router = routes::router(Arc::clone(&app));
+    server.spawn(listen::serve(listener, router, Patience::DEFAULT, stop.clone()));
 
     let outcome = tokio::select! {
         told = signals.next() => Ok(told),
