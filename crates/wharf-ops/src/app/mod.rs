@@ -108,15 +108,9 @@ pub async fn build(context: &Context, folder: &Path, options: &AppOptions) -> Re
         },
     };
     let by = context.engine.name();
-    context.report(Event::ImageReady {
-        reference: reference.to_string(),
-        id: facts.id.clone(),
-        made_of: format!("{made_of}, by {by}"),
-        size: facts.size,
-        reused,
-        took_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
-    });
-    Ok(Built { reference, facts, key, reused, sent: None, by })
+    let built = Built { reference, facts, key, reused, sent: None, by };
+    built.tell(context, format!("{made_of}, by {by}"), start);
+    Ok(built)
 }
 
 /// Refuses by name what no engine does with somebody's own Dockerfile.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use wharf_oci::layer::{Content, Entry, Layer};
-use wharf_spec::{digest::Digest, event::Event, reference::Reference};
+use wharf_spec::{digest::Digest, reference::Reference};
 
 use super::{Built, Existing, Inputs, docker_dir, find, hash_file, key, python};
 use crate::{
@@ -58,15 +58,9 @@ pub(super) async fn images(
         };
         let base = base.as_ref().map_or("scratch", |base| base.name.as_str());
         let by = context.engine.name();
-        context.report(Event::ImageReady {
-            reference: reference.to_string(),
-            id: facts.id.clone(),
-            made_of: format!("{base} + server, by {by} from a Dockerfile"),
-            size: facts.size,
-            reused,
-            took_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
-        });
-        images.push(Built { reference, facts, key, reused, sent: None, by });
+        let built = Built { reference, facts, key, reused, sent: None, by };
+        built.tell(context, format!("{base} + server, by {by} from a Dockerfile"), start);
+        images.push(built);
     }
     Ok(images)
 }

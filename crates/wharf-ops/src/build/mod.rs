@@ -115,6 +115,20 @@ pub struct Built {
     pub by: &'static str,
 }
 
+impl Built {
+    /// Reports that it is there, and how long that took.
+    pub(crate) fn tell(&self, context: &Context, made_of: String, start: Instant) {
+        context.report(Event::ImageReady {
+            reference: self.reference.to_string(),
+            id: self.facts.id.clone(),
+            made_of,
+            size: self.facts.size,
+            reused: self.reused,
+            took_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+        });
+    }
+}
+
 /// Builds the image of a model, unless it is there.
 ///
 /// # Errors
@@ -285,15 +299,9 @@ async fn engine_images(
         };
         let by = if base.is_some() { context.engine.name() } else { "native" };
         let base = base.as_ref().map_or(lower.as_str(), |base| base.name.as_str());
-        context.report(Event::ImageReady {
-            reference: reference.to_string(),
-            id: facts.id.clone(),
-            made_of: format!("{base} + server, by {by}"),
-            size: facts.size,
-            reused,
-            took_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
-        });
-        images.push(Built { reference, facts, key, reused, sent, by });
+        let built = Built { reference, facts, key, reused, sent, by };
+        built.tell(context, format!("{base} + server, by {by}"), start);
+        images.push(built);
     }
     Ok(images)
 }
