@@ -111,6 +111,8 @@ pub struct About {
     pub address: String,
     /// Whether paths of this machine mean the same to the engine.
     pub is_local: bool,
+    /// Why a file of this machine cannot be shared with a container as it is; `None` where it can.
+    pub keeps_apart: Option<&'static str>,
 }
 
 /// Which lines of a log.
@@ -147,6 +149,9 @@ pub trait Images: Send + Sync {
     /// Returns an image; `None` when it is not there.
     async fn find(&self, image: &str) -> Result<Option<ImageFacts>>;
 
+    /// Returns the images that carry labels of wharf.
+    async fn list(&self) -> Result<Vec<NamedImage>>;
+
     /// Returns how many of these layers, the lowest first, lie upon each other in one of its images. They are named
     /// by the digests of their uncompressed tars. What it says holds until somebody removes that image.
     async fn layers_held(&self, layers: &[Digest]) -> Result<usize>;
@@ -158,6 +163,10 @@ pub trait Images: Send + Sync {
         archive: BoxStream<'static, Bytes>,
         reference: &Reference,
     ) -> Result<ImageFacts>;
+
+    /// Returns an image as an archive, as `docker save` writes it, in pieces. An engine gives it as a whole, with layers
+    /// that others have.
+    async fn save(&self, image: &str) -> Result<BoxStream<'static, Result<Bytes>>>;
 
     /// Builds a context (a tar that holds the Dockerfile) and names the result.
     async fn build(
@@ -216,6 +225,14 @@ impl fmt::Debug for BuildRequest<'_> {
     }
 }
 
+/// An image of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedImage {
+    /// `NAME:TAG`; none for an image whose name went over to another one.
+    pub names: Vec<String>,
+    pub facts: ImageFacts,
+}
+
 /// What an engine says of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageFacts {
@@ -230,6 +247,13 @@ pub struct ImageFacts {
     pub exposed_ports: Vec<u16>,
     /// RFC 3339, UTC.
     pub created: Option<String>,
+    /// The machine that it is for: `linux/amd64`.
+    pub platform: Option<String>,
+}
+
+/// Says whether a label of an image is one of wharf's.
+fn is_of_wharf(label: &str) -> bool {
+    label.starts_with("io.wharf.")
 }
 
 /// Running programs inside workloads.

@@ -420,6 +420,10 @@ fn no_answer(address: &Address, error: &reqwest::Error) -> NetError {
     if let Some(NotPublic(number)) = deepest.downcast_ref() {
         return not_public(address, NotPublic(*number));
     }
+    // The type of this error is nobody's but the client's.
+    if deepest.to_string().contains("proxy authorization required") {
+        return NetError::ProxyPassword { url };
+    }
     if error.is_timeout() {
         return NetError::Timeout { url, secs: CONNECT.as_secs() };
     }

@@ -28,6 +28,8 @@ pub enum NetError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    #[error("the proxy on the way to {url} wants another user or password")]
+    ProxyPassword { url: String },
     #[error("{url} did not answer within {secs} s")]
     Timeout { url: String, secs: u64 },
     #[error("the answer of {url} is larger than {limit} bytes")]

@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::{self, Read as _, Seek as _, SeekFrom, Write},
     path::PathBuf,
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -66,6 +67,19 @@ impl Blob for FileBlob {
             }
             checked.write(&piece[..count])?;
         }
+    }
+}
+
+/// A blob that keeps what its bytes lie in, such as a file that is removed with its last user.
+#[derive(Debug)]
+pub(crate) struct Keeping {
+    pub(crate) content: Arc<dyn Blob>,
+    pub(crate) _kept: Arc<dyn fmt::Debug + Send + Sync>,
+}
+
+impl Blob for Keeping {
+    fn write(&self, writer: &mut dyn Write) -> Result<()> {
+        self.content.write(writer)
     }
 }
 

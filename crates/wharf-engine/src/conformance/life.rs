@@ -1,15 +1,19 @@
 //! What any engine does, one in memory too.
 
-use std::{collections::BTreeMap, net::TcpListener, time::Duration};
+use std::{collections::BTreeMap, io, net::TcpListener, time::Duration};
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use wharf_spec::{
+    digest::hex,
     label,
     status::{Exit, Phase},
     workload::{HostPort, Port, Workload, WorkloadKind},
 };
 
 use super::Stage;
-use crate::{LogOptions, Usage, error::EngineError};
+use crate::{LogOptions, Usage, error::EngineError, fake::archive};
 
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -262,4 +266,39 @@ pub async fn what_runs_tells_what_it_uses(stage: &Stage) {
     assert!(usage[2].memory.is_some_and(|bytes| bytes > 0), "{usage:?}");
     assert!(usage[2].cpu_millis.is_some(), "{usage:?}");
     assert_eq!(meter.usage(&[]).await, []);
+}
+
+pub async fn an_image_is_saved_as_it_was_loaded(stage: &Stage) {
+    let images = stage.engine.images().expect("every engine so far has its own images");
+    let name = format!("wharf-conformance/{}:1", stage.project);
+    let reference = name.parse().expect("a project's name is a path");
+    let marker = format!("only {} has this", stage.project);
+    let archive = image_with(&name, marker.as_bytes()).expect("memory takes everything");
+    let pieces = stream::iter([archive.into()]).boxed();
+    let loaded = images.load(pieces, &reference).await.expect("it is loaded");
+    let saved = match images.save(&name).await {
+        Ok(pieces) => pieces.map_ok(|piece| piece.to_vec()).try_concat().await,
+        Err(error) => Err(error),
+    };
+    images.remove(&name).await.expect("the image goes");
+    let saved = saved.expect("it is saved");
+    let holds = |text: &[u8]| saved.windows(text.len()).any(|part| part == text);
+    assert!(holds(marker.as_bytes()), "its layer is in the archive");
+    assert!(holds(b"KEPT=as it is"), "so is its configuration: {loaded:?}");
+    let error = images.save(&name).await.map(drop).expect_err("it is gone");
+    assert!(matches!(error, EngineError::NoImage { .. }), "{error:?}");
+}
+
+/// Returns the archive of an image of one layer with one file.
+fn image_with(name: &str, content: &[u8]) -> io::Result<Vec<u8>> {
+    let mut layer = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(content.len() as u64);
+    header.set_mode(0o644);
+    layer.append_data(&mut header, "file", content)?;
+    let layer = layer.into_inner()?;
+    let diff_id = format!("sha256:{}", hex(&Sha256::digest(&layer)));
+    let config = json!({"os": "linux", "architecture": "amd64", "config": {"Env": ["KEPT=as it is"]},
+        "rootfs": {"type": "layers", "diff_ids": [diff_id]}});
+    archive::write(name, config.to_string().as_bytes(), &[layer.into()])
 }

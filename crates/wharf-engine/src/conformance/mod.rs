@@ -148,6 +148,7 @@ macro_rules! engine_conformance {
             labels_come_back_and_need_no_record,
             a_program_inside_tells_its_code,
             what_runs_tells_what_it_uses,
+            an_image_is_saved_as_it_was_loaded,
         );
     };
 }

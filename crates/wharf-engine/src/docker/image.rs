@@ -25,14 +25,28 @@ use super::{
     status::{labels_of, labels_that_count, utc},
 };
 use crate::{
-    BuildRequest, ImageFacts, Images,
+    BuildRequest, ImageFacts, Images, NamedImage,
     error::{EngineError, Result},
+    is_of_wharf,
 };
 
 #[async_trait]
 impl Images for Docker {
     async fn find(&self, image: &str) -> Result<Option<ImageFacts>> {
         Ok(self.inspect_image(image).await?.map(facts))
+    }
+
+    async fn list(&self) -> Result<Vec<NamedImage>> {
+        let mut images = self.images_likely_first().await?;
+        images.retain(is_ours);
+        let looks: Vec<_> = images.iter().map(|image| self.inspect_image(&image.id)).collect();
+        let found: Vec<_> = stream::iter(looks).buffered(LOOKS_AT_ONCE).try_collect().await?;
+        let named = |image: ImageInspect| NamedImage {
+            names: image.repo_tags.clone().unwrap_or_default(),
+            facts: facts(image),
+        };
+        // One that is gone meanwhile is none.
+        Ok(found.into_iter().flatten().map(named).collect())
     }
 
     async fn layers_held(&self, layers: &[Digest]) -> Result<usize> {
@@ -72,6 +86,16 @@ impl Images for Docker {
             return Err(EngineError::Refused { action: action(), source: source.into() });
         }
         self.made(reference).await
+    }
+
+    async fn save(&self, image: &str) -> Result<BoxStream<'static, Result<Bytes>>> {
+        if self.inspect_image(image).await?.is_none() {
+            return Err(EngineError::NoImage { image: image.to_owned() });
+        }
+        let pieces = self.connection.patient.export_image(image);
+        let (connection, action) = (self.connection.clone(), format!("save image `{image}`"));
+        let pieces = pieces.map_err(move |error| connection.refused(action.clone(), error));
+        Ok(pieces.boxed())
     }
 
     async fn build(
@@ -209,8 +233,6 @@ impl Docker {
         let listed = self.connection.client.list_images(None::<ListImagesOptions>).await;
         let mut images =
             listed.map_err(|error| self.connection.refused("list the images".to_owned(), error))?;
-        let is_ours =
-            |image: &ImageSummary| image.labels.keys().any(|name| name.starts_with("io.wharf."));
         images.sort_by_key(|image| !is_ours(image));
         Ok(images)
     }
@@ -235,6 +257,10 @@ impl Docker {
         let image = reference.to_string();
         self.find(&image).await?.ok_or(EngineError::NoImage { image })
     }
+}
+
+fn is_ours(image: &ImageSummary) -> bool {
+    image.labels.keys().any(|name| is_of_wharf(name))
 }
 
 /// Returns how many layers are the same, counted from the lowest.
@@ -296,6 +322,7 @@ fn facts(image: ImageInspect) -> ImageFacts {
     let mut exposed_ports: Vec<u16> = tcp.collect();
     exposed_ports.sort_unstable();
     let labels: BTreeMap<_, _> = labels_that_count(config.labels.into_iter().flatten());
+    let platform = image.os.zip(image.architecture).map(|(os, machine)| format!("{os}/{machine}"));
     ImageFacts {
         id: image.id.unwrap_or_default(),
         size: image.size.and_then(|size| size.try_into().ok()).unwrap_or(0),
@@ -303,6 +330,7 @@ fn facts(image: ImageInspect) -> ImageFacts {
         env: config.env.unwrap_or_default(),
         exposed_ports,
         created: image.created.as_deref().and_then(utc),
+        platform,
     }
 }
 

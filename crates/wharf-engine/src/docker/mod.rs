@@ -4,7 +4,7 @@
 //! - [`workload`]: what is asked for; [`status`]: what is answered; [`refusal`]: what a refusal means: all pure;
 //! - [`apply`]: from a workload to a running container; [`ports`]: which port it gets; [`network`]: where it is;
 //! - [`image`] (with [`buildkit`], over [`http`]), [`logs`], [`exec`], [`usage`] (with [`cgroup`]): the other powers; [`podman`]: what is different there;
-//! - [`address`], [`version`], [`connection`]: how the engine is reached.
+//! - [`address`], [`version`], [`connection`]: how the engine is reached; [`sharing`]: whether it sees this machine's files.
 
 mod workload;
 
@@ -39,6 +39,8 @@ pub(crate) mod address;
 mod version;
 
 mod connection;
+
+mod sharing;
 
 use std::{any::Any, collections::HashMap, fs, path::PathBuf, time::Duration};
 
@@ -128,7 +130,7 @@ impl Docker {
         let buildkit = podman.is_none().then(|| BuildKit::at(address, api));
         Ok(Self {
             name,
-            about: about(name, address, api.to_string(), &version, &info, podman),
+            about: about(name, address, daemon, api.to_string(), &version, &info, podman),
             capabilities: capabilities(&info, socket.is_some()),
             connection,
             quirks,
@@ -204,12 +206,14 @@ impl Docker {
 fn about(
     name: &str,
     address: &Address,
+    daemon: Option<i32>,
     api: String,
     version: &SystemVersion,
     info: &SystemInfo,
     podman: Option<String>,
 ) -> About {
     let is_podman = podman.is_some();
+    let is_local = matches!(address, Address::Unix(_));
     let own = podman.or_else(|| version.version.clone()).unwrap_or_default();
     let id = if is_podman { podman::lasting_id(info) } else { info.id.clone().unwrap_or_default() };
     About {
@@ -218,7 +222,8 @@ fn about(
         api,
         host: address.host().to_owned(),
         address: address.to_string(),
-        is_local: matches!(address, Address::Unix(_)),
+        is_local,
+        keeps_apart: sharing::keeps_apart(is_local, daemon, info),
     }
 }
 

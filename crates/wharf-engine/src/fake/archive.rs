@@ -1,17 +1,13 @@
-//! What the archive of an image says about it, and which of its layers come with it.
+//! The archive of an image: what it says about it and which of its layers come with it; and an archive to save.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io::{self, Read as _},
-};
+use std::{collections::BTreeMap, io};
 
+use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::images::nothing;
 use crate::ImageFacts;
-
-/// Configurations are small; what is larger is a layer.
-const MOST_CONFIG: u64 = 1 << 20;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -34,6 +30,7 @@ struct RootFs {
 /// What an archive holds.
 pub(super) struct Read {
     pub(super) facts: ImageFacts,
+    pub(super) config: Bytes,
     /// The lowest first.
     pub(super) layers: Vec<ArchiveLayer>,
 }
@@ -42,8 +39,8 @@ pub(super) struct ArchiveLayer {
     pub(super) diff_id: String,
     /// Its path in the archive.
     pub(super) name: String,
-    /// Whether the archive holds it, or only names it.
-    pub(super) comes: bool,
+    /// `None` where the archive only names it.
+    pub(super) content: Option<Bytes>,
 }
 
 #[derive(Deserialize, Default)]
@@ -55,32 +52,32 @@ struct Config {
 }
 
 /// Reads the first image of an archive as `docker save` writes it.
-pub(super) fn read(archive: &[u8]) -> io::Result<Read> {
-    let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    let mut there = BTreeSet::new();
-    for entry in tar::Archive::new(archive).entries()? {
-        let mut entry = entry?;
-        let path = entry.path()?.display().to_string();
-        there.insert(path.clone());
-        if entry.size() <= MOST_CONFIG {
-            let mut content = Vec::new();
-            entry.read_to_end(&mut content)?;
-            files.insert(path, content);
+pub(super) fn read(archive: &Bytes) -> io::Result<Read> {
+    let mut files: BTreeMap<String, Bytes> = BTreeMap::new();
+    for entry in tar::Archive::new(archive.as_ref()).entries()? {
+        let entry = entry?;
+        let place = |number: u64| usize::try_from(number).map_err(io::Error::other);
+        let (start, size) = (place(entry.raw_file_position())?, place(entry.size())?);
+        let end = start.saturating_add(size);
+        if end > archive.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        files.insert(entry.path()?.display().to_string(), archive.slice(start..end));
     }
     let file = |path: &str| {
         let missing = || io::Error::other(format!("the archive holds no `{path}`"));
-        files.get(path).ok_or_else(missing)
+        files.get(path).cloned().ok_or_else(missing)
     };
-    let manifests: Vec<Manifest> = serde_json::from_slice(file("manifest.json")?)?;
+    let manifests: Vec<Manifest> = serde_json::from_slice(&file("manifest.json")?)?;
     let first = manifests.first().ok_or_else(|| io::Error::other("the archive holds no image"))?;
-    let Image { config, rootfs } = serde_json::from_slice(file(&first.config)?)?;
+    let whole = file(&first.config)?;
+    let Image { config, rootfs } = serde_json::from_slice(&whole)?;
     let ports = config.exposed_ports.unwrap_or_default();
     let tcp = ports.keys().filter_map(|port| port.trim_end_matches("/tcp").parse().ok());
     let mut exposed_ports: Vec<u16> = tcp.collect();
     exposed_ports.sort_unstable();
     let layers = rootfs.diff_ids.into_iter().zip(&first.layers).map(|(diff_id, name)| {
-        ArchiveLayer { diff_id, name: name.clone(), comes: there.contains(name) }
+        ArchiveLayer { diff_id, name: name.clone(), content: files.get(name).cloned() }
     });
     let facts = ImageFacts {
         size: archive.len() as u64,
@@ -89,5 +86,24 @@ pub(super) fn read(archive: &[u8]) -> io::Result<Read> {
         exposed_ports,
         ..nothing()
     };
-    Ok(Read { facts, layers: layers.collect() })
+    Ok(Read { facts, layers: layers.collect(), config: whole })
+}
+
+/// Writes an image as `docker save` does: what names its layers comes last.
+pub(crate) fn write(name: &str, config: &[u8], layers: &[Bytes]) -> io::Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut append = |path: &str, content: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, path, content)
+    };
+    let paths: Vec<_> = (0..layers.len()).map(|at| format!("{at}/layer.tar")).collect();
+    for (path, content) in paths.iter().zip(layers) {
+        append(path, content)?;
+    }
+    append("config.json", config)?;
+    let list = json!([{"Config": "config.json", "RepoTags": [name], "Layers": paths}]);
+    append("manifest.json", list.to_string().as_bytes())?;
+    archive.into_inner()
 }

@@ -1,20 +1,25 @@
-//! The image store of the engine in memory: names and facts, and of layers what they are called.
+//! The image store of the engine in memory: names and facts, and the content of images that were loaded.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use serde_json::json;
 use wharf_spec::{digest::Digest, reference::Reference, workload::WorkloadId};
 
 use super::{
     Fake, LONG_AGO, State,
-    archive::{self, ArchiveLayer},
+    archive::{self, ArchiveLayer, Read},
     engine::NO_SUCH_IMAGE,
 };
 use crate::{
-    BuildRequest, ImageFacts, Images,
+    BuildRequest, ImageFacts, Images, NamedImage,
     error::{EngineError, Result},
+    is_of_wharf,
 };
 
 #[async_trait]
@@ -27,13 +32,24 @@ impl Images for Fake {
         Ok(state.images.get(&name).or_else(by_id).cloned())
     }
 
+    async fn list(&self) -> Result<Vec<NamedImage>> {
+        let state = self.state();
+        let is_ours = |facts: &ImageFacts| facts.labels.keys().any(|name| is_of_wharf(name));
+        let ours = state.images.iter().filter(|(_, facts)| is_ours(facts));
+        let named = |(name, facts): (&String, &ImageFacts)| NamedImage {
+            names: vec![name.clone()],
+            facts: facts.clone(),
+        };
+        Ok(ours.map(named).collect())
+    }
+
     async fn layers_held(&self, layers: &[Digest]) -> Result<usize> {
         let wanted: Vec<_> = layers.iter().map(Digest::to_string).collect();
         let state = self.state();
-        let in_common = |found: &Vec<String>| {
-            wanted.iter().zip(found).take_while(|(wanted, found)| wanted == found).count()
+        let in_common = |found: &Content| {
+            wanted.iter().zip(&found.layers).take_while(|(wanted, found)| wanted == found).count()
         };
-        Ok(state.layers.values().map(in_common).max().unwrap_or(0))
+        Ok(state.contents.values().map(in_common).max().unwrap_or(0))
     }
 
     async fn load(
@@ -43,10 +59,24 @@ impl Images for Fake {
     ) -> Result<ImageFacts> {
         let refused =
             |source| EngineError::Refused { action: format!("load image `{reference}`"), source };
-        let read = archive::read(&whole(archive).await).map_err(|error| refused(error.into()))?;
-        self.change(|state| state.take_layers(reference, &read.layers))
+        let archive = Bytes::from(whole(archive).await);
+        let Read { facts, config, layers } =
+            archive::read(&archive).map_err(|error| refused(error.into()))?;
+        self.change(|state| state.take_content(reference, config, layers))
             .map_err(|missing| refused(format!("open {missing}: no such file").into()))?;
-        Ok(self.make(reference, read.facts))
+        Ok(self.make(reference, facts))
+    }
+
+    /// An image that came here without content has no layers.
+    async fn save(&self, image: &str) -> Result<BoxStream<'static, Result<Bytes>>> {
+        let missing = || EngineError::NoImage { image: image.to_owned() };
+        let facts = self.find(image).await?.ok_or_else(missing)?;
+        let archive = self.state().archive(image, &facts);
+        let archive = archive.map_err(|error| EngineError::Refused {
+            action: format!("save image `{image}`"),
+            source: error.into(),
+        })?;
+        Ok(stream::iter([Ok(archive.into())]).boxed())
     }
 
     async fn build(
@@ -87,7 +117,7 @@ impl Images for Fake {
         let name =
             image.parse().map_or_else(|_| image.to_owned(), |name: Reference| name.to_string());
         self.change(|state| {
-            state.layers.remove(&name);
+            state.contents.remove(&name);
             state.images.remove(&name)
         });
         Ok(())
@@ -107,25 +137,48 @@ impl Fake {
     }
 }
 
+/// What an image holds.
+#[derive(Debug)]
+pub(super) struct Content {
+    config: Bytes,
+    /// Their names, the lowest first.
+    layers: Vec<String>,
+}
+
 impl State {
-    /// Takes the layers of an image, or returns the first one that is neither in the archive nor there.
-    fn take_layers(
+    /// Takes what an image holds, or returns the first layer that is neither in the archive nor there.
+    fn take_content(
         &mut self,
         reference: &Reference,
-        layers: &[ArchiveLayer],
+        config: Bytes,
+        layers: Vec<ArchiveLayer>,
     ) -> Result<(), String> {
-        self.layers_sent.push(layers.iter().filter(|layer| layer.comes).count());
+        self.layers_sent.push(layers.iter().filter(|layer| layer.content.is_some()).count());
         let all: Vec<_> = layers.iter().map(|layer| layer.diff_id.clone()).collect();
         let has = |at: usize| {
             !self.has_lost_layers
-                && self.layers.values().any(|there| there.starts_with(&all[..=at]))
+                && self.contents.values().any(|there| there.layers.starts_with(&all[..=at]))
         };
-        let missing = (0..all.len()).find(|at| !layers[*at].comes && !has(*at));
+        let missing = (0..all.len()).find(|at| layers[*at].content.is_none() && !has(*at));
         if let Some(at) = missing {
             return Err(layers[at].name.clone());
         }
-        self.layers.insert(reference.to_string(), all);
+        for layer in layers {
+            self.blobs.extend(layer.content.map(|content| (layer.diff_id, content)));
+        }
+        self.contents.insert(reference.to_string(), Content { config, layers: all });
         Ok(())
+    }
+
+    fn archive(&self, image: &str, facts: &ImageFacts) -> io::Result<Vec<u8>> {
+        let Some(content) = self.contents.get(image) else {
+            let ImageFacts { labels, env, .. } = facts;
+            let config = json!({"os": "linux", "architecture": "amd64",
+                "config": {"Labels": labels, "Env": env}, "rootfs": {"type": "layers", "diff_ids": []}});
+            return archive::write(image, config.to_string().as_bytes(), &[]);
+        };
+        let layers = content.layers.iter().map(|layer| self.blobs[layer].clone());
+        archive::write(image, &content.config, &layers.collect::<Vec<_>>())
     }
 }
 
@@ -147,5 +200,6 @@ pub(super) fn nothing() -> ImageFacts {
         env: Vec::new(),
         exposed_ports: Vec::new(),
         created: None,
+        platform: None,
     }
 }

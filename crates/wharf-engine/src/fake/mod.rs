@@ -10,13 +10,14 @@ mod engine;
 
 mod images;
 
-mod archive;
+pub(crate) mod archive;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use bytes::Bytes;
 use tokio::sync::watch;
 use wharf_spec::{
     label,
@@ -25,6 +26,7 @@ use wharf_spec::{
     workload::{HostPort, Restart, Workload, WorkloadId},
 };
 
+use self::images::Content;
 use crate::{About, ExecOutcome, ImageFacts, LogLine, LogStream, Usage};
 
 /// An engine in memory. A copy is another connection to the same engine.
@@ -42,8 +44,10 @@ struct State {
     running: BTreeMap<WorkloadId, Running>,
     images: BTreeMap<String, ImageFacts>,
     images_made: Vec<String>,
-    /// By the image's name, the lowest first.
-    layers: BTreeMap<String, Vec<String>>,
+    /// By the image's name.
+    contents: BTreeMap<String, Content>,
+    /// Layers, by the digests of their uncompressed tars.
+    blobs: BTreeMap<String, Bytes>,
     layers_sent: Vec<usize>,
     has_lost_layers: bool,
     applied: Vec<Workload>,
@@ -75,6 +79,7 @@ impl Default for Fake {
             host: "127.0.0.1".to_owned(),
             address: "fake://".to_owned(),
             is_local: true,
+            keeps_apart: None,
         };
         Self { about, state: Arc::default(), changes: Arc::new(watch::Sender::new(0)) }
     }

@@ -37,7 +37,7 @@ impl Image {
                 what: "config of the base".to_owned(),
                 why: error.to_string(),
             })?;
-        let Making { layers, run, created, .. } = making;
+        let Making { layers, run, created, mut annotations, .. } = making;
         config.insert("created".to_owned(), created.into());
         change(object(&mut config, "config"), run);
         let ids = list(object(&mut config, "rootfs"), "diff_ids");
@@ -48,11 +48,13 @@ impl Image {
         );
         let config = serde_json::to_vec(&config).expect("a config is plain data");
         let own = base.image.layers.iter().cloned().map(in_words_of_oci);
-        Ok(Self::with_config(config, own.chain(layers).collect(), annotations(base)))
+        annotations.extend(of_base(base));
+        Ok(Self::with_config(config, own.chain(layers).collect(), annotations))
     }
 }
 
-fn annotations(base: &Base) -> BTreeMap<String, String> {
+/// Returns what a manifest says of the image's base.
+fn of_base(base: &Base) -> BTreeMap<String, String> {
     let Some(name) = &base.name else { return BTreeMap::new() };
     let digest = base.image.manifest.descriptor().digest.to_string();
     BTreeMap::from([
@@ -170,6 +172,7 @@ mod tests {
             run,
             architecture: "amd64",
             created: CREATED,
+            annotations: BTreeMap::new(),
         };
         serde_json::from_slice(&Image::on(base, making).unwrap().config).unwrap()
     }
@@ -208,6 +211,7 @@ mod tests {
             run: &RunConfig::default(),
             architecture: "amd64",
             created: CREATED,
+            annotations: BTreeMap::from([("io.wharf.version".to_owned(), "1".to_owned())]),
         };
         let image = Image::on(&base, making).unwrap();
         let manifest: Value = serde_json::from_slice(&image.manifest.bytes).unwrap();
@@ -217,6 +221,7 @@ mod tests {
         assert_eq!(annotations["org.opencontainers.image.base.name"], "python:3.11-slim");
         let digest = base.image.manifest.descriptor().digest.to_string();
         assert_eq!(annotations["org.opencontainers.image.base.digest"], digest.as_str());
+        assert_eq!(annotations["io.wharf.version"], "1");
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod base;
 
 pub(crate) mod read;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -15,7 +15,7 @@ use wharf_spec::digest::Digest;
 
 pub use self::base::Base;
 use crate::{
-    blob::Blob,
+    blob::{Blob, Keeping},
     descriptor::{CONFIG, Descriptor, Document, LAYER, Manifest, digest_of},
     error::Result,
     layer::Layer,
@@ -142,6 +142,8 @@ pub struct Making<'a> {
     pub architecture: &'a str,
     /// When it was made, as its config and history say: [`CREATED`], or [`created`] of `SOURCE_DATE_EPOCH`.
     pub created: &'a str,
+    /// What its manifest says besides.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// An image whose digests are known.
@@ -160,11 +162,13 @@ impl Image {
     /// When a file cannot be read.
     pub fn new(layers: Vec<NamedLayer>, run: &RunConfig, architecture: &str) -> Result<Self> {
         let layers = layers.into_iter().map(ImageLayer::of).collect::<Result<_>>()?;
-        Ok(Self::of(Making { layers, run, architecture, created: CREATED }))
+        let annotations = BTreeMap::new();
+        Ok(Self::of(Making { layers, run, architecture, created: CREATED, annotations }))
     }
 
     /// Returns the image of these layers alone.
-    pub fn of(Making { layers, run, architecture, created }: Making<'_>) -> Self {
+    pub fn of(making: Making<'_>) -> Self {
+        let Making { layers, run, architecture, created, annotations } = making;
         let config = ConfigFile {
             created,
             architecture,
@@ -180,7 +184,7 @@ impl Image {
                 .collect(),
         };
         let config = serde_json::to_vec(&config).expect("a config is plain data");
-        Self::with_config(config, layers, BTreeMap::new())
+        Self::with_config(config, layers, annotations)
     }
 
     pub(crate) fn with_config(
@@ -192,6 +196,16 @@ impl Image {
         let parts = layers.iter().map(|layer| layer.descriptor.clone()).collect();
         let manifest = Manifest::new(config_descriptor.clone(), parts, annotations).document();
         Self { manifest, config_descriptor, config: config.into(), layers }
+    }
+
+    /// Returns an image whose layers keep something for as long as they are used: what their bytes lie in.
+    #[must_use]
+    pub fn keeping(mut self, kept: Arc<dyn fmt::Debug + Send + Sync>) -> Self {
+        for layer in &mut self.layers {
+            let content = layer.content.clone();
+            layer.content = Arc::new(Keeping { content, _kept: kept.clone() });
+        }
+        self
     }
 
     /// Returns its manifest, byte for byte.

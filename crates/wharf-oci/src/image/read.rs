@@ -32,6 +32,8 @@ pub(crate) struct RootFs {
 
 impl ConfigFacts {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
+        // What is passed over here is built upon later, so all of it must be JSON that can be kept.
+        manifest::json::<serde_json::Value>(bytes).map_err(wrong)?;
         manifest::json(bytes).map_err(wrong)
     }
 

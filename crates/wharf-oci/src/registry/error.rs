@@ -201,6 +201,9 @@ fn network_hint(host: &str, source: &NetError) -> String {
         NetError::NotTls { .. } => format!(
             "if `{host}` is in a network that you trust, go on without encryption: `--plain-http`"
         ),
+        NetError::ProxyPassword { .. } => {
+            "correct the proxy's address, in which `@` is written `%40`: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT".to_owned()
+        }
         _ => "look for a slip in the host's name, and whether a proxy is needed (HTTPS_PROXY)"
             .to_owned(),
     }

@@ -1,4 +1,4 @@
-//! The tags of a repository: listed page by page, and removed with the manifest that they stand for.
+//! The tags of a repository: listed page by page, as repositories are, and removed with the manifest that they stand for.
 
 use serde::Deserialize;
 use wharf_net::{
@@ -19,13 +19,37 @@ const MAX_PAGE: usize = 4 << 20;
 /// How many pages are read.
 const MAX_PAGES: usize = 1000;
 
-/// How many tags are taken.
-const MAX_TAGS: usize = 100_000;
+/// How many names are taken.
+const MAX_NAMES: usize = 100_000;
 
 #[derive(Deserialize)]
 struct Page {
-    tags: Option<Vec<String>>,
+    #[serde(alias = "tags", alias = "repositories")]
+    names: Option<Vec<String>>,
 }
+
+/// A list that registries give page by page.
+struct Listing {
+    what: &'static str,
+    /// What each entry is.
+    noun: &'static str,
+    is_name: fn(&str) -> bool,
+}
+
+const TAGS: Listing = Listing {
+    what: "list of tags",
+    noun: "tag",
+    is_name: |text| Reference::local("x", text).is_ok_and(|named| named.tag() == Some(text)),
+};
+
+const REPOSITORIES: Listing = Listing {
+    what: "list of repositories",
+    noun: "repository",
+    is_name: |text| {
+        let reference = format!("x.example/{text}").parse::<Reference>();
+        reference.is_ok_and(|reference| reference.path() == text)
+    },
+};
 
 impl Registry {
     /// Returns the tags of a repository, as the registry orders them.
@@ -33,31 +57,45 @@ impl Registry {
     /// # Errors
     /// When the registry refuses, or answers with what no registry would.
     pub async fn tags(&self, repository: &str) -> Result<Vec<String>> {
-        let mut address = self.address(&format!("{repository}/tags/list"))?.with_query("n", "1000");
-        let mut tags = Vec::new();
+        self.names(&format!("{repository}/tags/list"), pull(repository), &TAGS).await
+    }
+
+    /// Returns the repositories of a registry. Many have no such list, or leave some out.
+    ///
+    /// # Errors
+    /// When the registry refuses, or answers with what no registry would.
+    pub async fn repositories(&self) -> Result<Vec<String>> {
+        self.names("_catalog", "registry:catalog:*".to_owned(), &REPOSITORIES).await
+    }
+
+    async fn names(&self, path: &str, scope: String, listing: &Listing) -> Result<Vec<String>> {
+        let Listing { what, noun, is_name } = *listing;
+        let mut address = self.address(path)?.with_query("n", "1000");
+        let scopes = [scope];
+        let mut names = Vec::new();
         for _ in 0..MAX_PAGES {
             let make = || Request::new(Method::Get, address.clone());
-            let answer = self.exchange(&[pull(repository)], make).await?;
+            let answer = self.exchange(&scopes, make).await?;
             let answer = self.expect(answer, &[200]).await?;
             let next = self.next_page(&answer)?;
             let body = answer.bytes(MAX_PAGE).await;
-            let body = body.map_err(|error| self.network("list of tags", error))?;
+            let body = body.map_err(|error| self.network(what, error))?;
             let page: Page = serde_json::from_slice(&body)
-                .map_err(|_| self.answer("list of tags", "it is not the JSON of one"))?;
-            for tag in page.tags.unwrap_or_default() {
-                if Reference::local("x", &tag).is_err() {
-                    let shown: String = tag.escape_debug().take(150).collect();
-                    return Err(self.answer("list of tags", format!("`{shown}` is no tag")));
+                .map_err(|_| self.answer(what, "it is not the JSON of one"))?;
+            for name in page.names.unwrap_or_default() {
+                if !is_name(&name) {
+                    let shown: String = name.escape_debug().take(150).collect();
+                    return Err(self.answer(what, format!("`{shown}` is no {noun}")));
                 }
-                tags.push(tag);
+                names.push(name);
             }
             match next {
-                Some(next) if tags.len() < MAX_TAGS => address = next,
+                Some(next) if names.len() < MAX_NAMES => address = next,
                 Some(_) => break,
-                None => return Ok(tags),
+                None => return Ok(names),
             }
         }
-        Err(self.answer("list of tags", "it does not end"))
+        Err(self.answer(what, "it does not end"))
     }
 
     /// Returns where the next page is (RFC 5988), which must be the registry itself.
@@ -65,7 +103,7 @@ impl Registry {
         let Some(link) = answer.headers("link").into_iter().find_map(next_link) else {
             return Ok(None);
         };
-        let what = "next page of tags";
+        let what = "next page of names";
         let to = answer.address().join(link).map_err(|error| self.answer(what, error))?;
         self.own(&to, what)?;
         Ok(Some(to))

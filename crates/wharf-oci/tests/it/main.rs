@@ -12,6 +12,8 @@ mod reading;
 
 mod tokens;
 
+mod proxies;
+
 mod attachments;
 
 mod signatures;

@@ -1,6 +1,9 @@
 //! An image into a registry: what is sent, what is not, and what happens when the line breaks.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use wharf_oci::{
     copy::{Copied, Observer, Step, Target, Way, copy},
@@ -77,6 +80,28 @@ async fn a_line_that_always_breaks_is_an_error_in_the_end() {
     assert!(matches!(error, RegistryError::Network { .. }), "{error:?}");
     assert_eq!(stub.count("PUT", "/blobs/"), 5);
     assert_eq!(stub.count("PUT", "/manifests/"), 0, "the tag did not move");
+}
+
+#[tokio::test]
+async fn a_push_goes_on_after_the_registry_died_under_it() {
+    let is_dead = Arc::new(AtomicBool::new(false));
+    let dying = is_dead.clone();
+    let stub = Stub::start(move |seen, nth| {
+        // The layer has arrived, and the config is to come.
+        if seen.method == "POST" && nth == 1 {
+            dying.store(true, Ordering::SeqCst);
+        }
+        if dying.load(Ordering::SeqCst) { Answer::Cut(0) } else { Answer::Normal }
+    });
+    let registry = stub.connect().await.unwrap();
+    let error = send(&image(), &registry).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Network { .. }), "{error:?}");
+    assert_eq!(stub.held(|held| (held.blobs.len(), held.manifests.len())), (1, 0));
+
+    is_dead.store(false, Ordering::SeqCst);
+    let copied = send(&image(), &stub.connect().await.unwrap()).await.unwrap();
+    assert!(copied.sent < 1000, "only the config is sent: {copied:?}");
+    assert_eq!(stub.held(|held| held.blobs.len()), 2, "layer and config");
 }
 
 #[tokio::test]
