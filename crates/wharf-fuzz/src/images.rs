@@ -52,9 +52,14 @@ pub fn config(input: &[u8]) {
     image.platform().ok();
     image.created();
     let base = Base { image, name: None };
-    let (layers, run) = (Vec::new(), &RunConfig::default());
-    Image::on(&base, Making { layers, run, architecture: "amd64", created: CREATED })
-        .expect("a config that was read can be built upon");
+    let making = Making {
+        layers: Vec::new(),
+        run: &RunConfig::default(),
+        architecture: "amd64",
+        created: CREATED,
+        annotations: Default::default(),
+    };
+    Image::on(&base, making).expect("a config that was read can be built upon");
 }
 
 /// Returns the tree of an image of one layer with this config.

@@ -40,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     ("onnx", models::onnx),
     ("xgboost", models::xgboost),
     ("lightgbm", models::lightgbm),
+    ("catboost", models::catboost),
 ];
 
 /// Returns the input as text; targets for text pass over what is none.

@@ -35,6 +35,11 @@ pub fn lightgbm(input: &[u8]) {
     ensemble(Format::Lightgbm, input);
 }
 
+/// CatBoost's two forms.
+pub fn catboost(input: &[u8]) {
+    ensemble(Format::Catboost, input);
+}
+
 fn ensemble(format: Format, input: &[u8]) {
     let Ok(ensemble) = Ensemble::read(format, input, &NativeOptions::default()) else { return };
     let features = ensemble.facts().features;

@@ -44,7 +44,13 @@ fn every_kept_input_is_read_or_refused_in_time() {
 }
 
 #[test]
-fn every_target_has_inputs() {
+fn every_target_has_its_program_and_its_inputs() {
     let names: BTreeSet<_> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(names, names_in(&corpus()));
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz");
+    assert_eq!(names, names_in(&fuzz.join("fuzz_targets")));
+    let manifest = fs::read_to_string(fuzz.join("Cargo.toml")).unwrap();
+    for name in names {
+        assert!(manifest.contains(&format!("name = \"{name}\"")), "{name} is in no Cargo.toml");
+    }
 }

@@ -1,4 +1,4 @@
-//! Files of gradient-boosted trees: XGBoost and LightGBM.
+//! Files of gradient-boosted trees: XGBoost, LightGBM and CatBoost.
 
 use std::path::Path;
 
@@ -31,6 +31,14 @@ pub(super) struct Facts {
     outputs: usize,
     /// Zero when it is no classifier.
     classes: usize,
+    /// What the file calls them.
+    pub(super) class_names: Vec<Value>,
+}
+
+impl Facts {
+    pub(super) fn is_classifier(&self) -> bool {
+        self.classes > 0
+    }
 }
 
 /// Describes a bare file.
@@ -60,9 +68,9 @@ pub(super) fn facts(
     options: NativeOptions,
 ) -> Result<Facts, ReadError> {
     let ensemble = Ensemble::read(format, bytes, &options)?;
-    let tree::Facts { objective, features, feature_names, outputs, classes, .. } =
+    let tree::Facts { objective, features, feature_names, outputs, classes, class_names, .. } =
         ensemble.facts().clone();
-    Ok(Facts { objective, features, feature_names, outputs, classes })
+    Ok(Facts { objective, features, feature_names, outputs, classes, class_names })
 }
 
 /// Takes an ensemble into a bundle; methods and classes are left to the caller.
@@ -73,9 +81,10 @@ pub(super) fn draft(
     options: NativeOptions,
 ) -> Draft {
     let extension = match (format, sniff::extension(path).as_str()) {
-        (Format::Xgboost, "json") => "json",
+        (Format::Xgboost | Format::Catboost, "json") => "json",
         (Format::Xgboost, _) => "ubj",
         (Format::Lightgbm, _) => "txt",
+        (Format::Catboost, _) => "cbm",
     };
     let entry = format!("model.{extension}");
     let mut bundle = Bundle::default();
@@ -99,6 +108,7 @@ const fn kind(format: Format) -> ModelKind {
     match format {
         Format::Xgboost => ModelKind::Xgboost,
         Format::Lightgbm => ModelKind::Lightgbm,
+        Format::Catboost => ModelKind::Catboost,
     }
 }
 
@@ -106,14 +116,15 @@ const fn library(format: Format) -> &'static str {
     match format {
         Format::Xgboost => "XGBoost",
         Format::Lightgbm => "LightGBM",
+        Format::Catboost => "CatBoost",
     }
 }
 
-/// Returns the names of the classes that `wharf.yaml` lists.
+/// Returns the names of the classes: those that `wharf.yaml` lists, else the file's own.
 fn classes(target: &Target, facts: &Facts) -> Result<Vec<Value>> {
     let named = &target.section.classes;
     if named.is_empty() {
-        return Ok(Vec::new());
+        return Ok(facts.class_names.clone());
     }
     match class_count(facts) {
         Some(count) if count == named.len() => Ok(named.clone()),
@@ -182,7 +193,7 @@ fn value_shape(facts: &Facts) -> Shape {
 const fn dtype(format: Format) -> &'static str {
     match format {
         Format::Xgboost => "float32",
-        Format::Lightgbm => "float64",
+        Format::Lightgbm | Format::Catboost => "float64",
     }
 }
 

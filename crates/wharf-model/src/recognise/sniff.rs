@@ -40,8 +40,10 @@ pub(crate) fn named(path: &Path, kind: Option<ModelKind>) -> Result<Form> {
 
 /// Says what a file of a folder is; `None` when it is no model.
 pub(crate) fn found(path: &Path) -> Option<Form> {
-    let could_be =
-        matches!(extension(path).as_str(), "json" | "ubj" | "txt" | "onnx" | "mlem" | "model");
+    let could_be = matches!(
+        extension(path).as_str(),
+        "json" | "ubj" | "txt" | "cbm" | "onnx" | "mlem" | "model"
+    );
     let is_predict = path.file_name().is_some_and(|name| name == "predict.py");
     if is_predict {
         return Some(Form::PythonSource);
@@ -71,6 +73,7 @@ fn of_kind(path: &Path, kind: ModelKind) -> Result<Form> {
     match kind {
         ModelKind::Xgboost => Ok(Form::Tree(tree::Format::Xgboost)),
         ModelKind::Lightgbm => Ok(Form::Tree(tree::Format::Lightgbm)),
+        ModelKind::Catboost => Ok(Form::Tree(tree::Format::Catboost)),
         ModelKind::Onnx => Ok(Form::Onnx),
         ModelKind::Python => Ok(Form::PythonSource),
         ModelKind::Pickle
@@ -78,9 +81,7 @@ fn of_kind(path: &Path, kind: ModelKind) -> Result<Form> {
         | ModelKind::SklearnPipeline
         | ModelKind::SklearnTransformer
         | ModelKind::Callable => Ok(Form::Pickle),
-        ModelKind::Catboost | ModelKind::Torch | ModelKind::TfKeras => {
-            Err(not_served(kind.word()).in_file(path))
-        }
+        ModelKind::Torch | ModelKind::TfKeras => Err(not_served(kind.word()).in_file(path)),
     }
 }
 
@@ -114,7 +115,7 @@ fn refusal(path: &Path, head: &[u8]) -> ModelError {
         why: why.to_owned(),
         hint: Some(hint.to_owned()),
     };
-    let other = "save it as XGBoost `.ubj`, LightGBM text or ONNX, save it with MLEM, or write a `predict.py`";
+    let other = "save it as XGBoost `.ubj`, LightGBM text, CatBoost `.cbm` or ONNX, save it with MLEM, or write a `predict.py`";
     let unsupported = |what: &str, hint: &str| {
         let (what, hint) = (what.to_owned(), Some(hint.to_owned()));
         ReadError::Unsupported { what, hint }.in_file(path)
@@ -125,12 +126,8 @@ fn refusal(path: &Path, head: &[u8]) -> ModelError {
             "it is in XGBoost's old binary form, which XGBoost 3.1 does not read either",
             "load it with the XGBoost that saved it, then `booster.save_model(\"model.ubj\")`",
         ),
-        [b'C', b'B', b'M', b'1', ..] => not_served("catboost").in_file(path),
         [0x89, b'H', b'D', b'F', ..] => not_served("tf_keras").in_file(path),
         [b'P', b'K', 3, 4, ..] => not_served("torch").in_file(path),
-        _ if head.starts_with(b"{") && head_has(head, b"oblivious_trees") => {
-            not_served("catboost").in_file(path)
-        }
         _ => match extension(path).as_str() {
             "ubj" => corrupt("it is not the UBJSON of an XGBoost model"),
             "json" => unknown("it is JSON, but not of an XGBoost model", other),
@@ -140,16 +137,9 @@ fn refusal(path: &Path, head: &[u8]) -> ModelError {
     }
 }
 
-fn head_has(head: &[u8], word: &[u8]) -> bool {
-    head.windows(word.len()).any(|window| window == word)
-}
-
 /// Returns the error for a framework that is known and not served.
 pub(crate) fn not_served(framework: &str) -> ReadError {
     let hint = match framework {
-        "catboost" => {
-            "save it as ONNX (`save_model(path, format=\"onnx\")`), or write a `predict.py`"
-        }
         "torch" | "tf_keras" => "export the model to ONNX, or write a `predict.py` that loads it",
         _ => "write a `predict.py` that loads it",
     };

@@ -196,7 +196,7 @@ fn only_model(shown: &Path, folder: &Path, project: Option<&Project>) -> Result<
                      into `wharf.yaml`",
                     file_name(pickle)
                 ),
-                None => "name the file; wharf looks for `.json`, `.ubj`, `.txt`, `.onnx`, `.mlem` \
+                None => "name the file; wharf looks for `.json`, `.ubj`, `.txt`, `.cbm`, `.onnx`, `.mlem` \
                          and `predict.py`"
                     .to_owned(),
             };
@@ -220,7 +220,7 @@ fn only_model(shown: &Path, folder: &Path, project: Option<&Project>) -> Result<
 
 const fn kind_is_native(kind: wharf_spec::model::ModelKind) -> bool {
     use wharf_spec::model::ModelKind;
-    matches!(kind, ModelKind::Xgboost | ModelKind::Lightgbm | ModelKind::Onnx)
+    matches!(kind, ModelKind::Xgboost | ModelKind::Lightgbm | ModelKind::Catboost | ModelKind::Onnx)
 }
 
 /// Returns the files of a folder, sorted; links that lead out of it are left out.

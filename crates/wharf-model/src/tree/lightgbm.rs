@@ -83,6 +83,7 @@ fn facts(
         categorical: categorical(head, features)?,
         outputs: groups,
         classes: objective.task.classes(groups),
+        class_names: Vec::new(),
         trees,
         // LightGBM saves the rounds up to the best one only.
         best_iteration: None,

@@ -1,6 +1,7 @@
 //! Gradient-boosted trees: readers and evaluators, bit for bit what the original library answers.
 //!
 //! - `xgboost` and `lightgbm` read files into an `Evaluator`; `ubjson` is XGBoost's binary JSON;
+//! - `catboost` reads and evaluates its own, which compare numbers of borders instead of values;
 //! - `forest` lays the trees out and walks through them, with the sets of `category`;
 //! - `number` is what each library computes with, `link` what it makes of the sums.
 //!
@@ -22,6 +23,8 @@ mod ubjson;
 
 mod lightgbm;
 
+mod catboost;
+
 mod evaluator;
 
 mod forest;
@@ -32,6 +35,7 @@ mod number;
 
 mod link;
 
+use serde_json::Value;
 use wharf_spec::model::NativeOptions;
 
 use self::{evaluator::Evaluator, number::Number};
@@ -44,6 +48,8 @@ pub enum Format {
     Xgboost,
     /// Text.
     Lightgbm,
+    /// `.cbm` or JSON, told apart by their content.
+    Catboost,
 }
 
 /// Returns what the first bytes look like; for files whose name says nothing.
@@ -52,6 +58,8 @@ pub fn looks_like(bytes: &[u8]) -> Option<Format> {
         Some(Format::Xgboost)
     } else if lightgbm::looks_like(bytes) {
         Some(Format::Lightgbm)
+    } else if catboost::looks_like(bytes) {
+        Some(Format::Catboost)
     } else {
         None
     }
@@ -60,7 +68,7 @@ pub fn looks_like(bytes: &[u8]) -> Option<Format> {
 /// A model, read and ready to answer.
 ///
 /// Rows are row-major with [`Facts::features`] columns; a rest that is no whole row is left out. Answers have the
-/// element type of the library: `f32` for XGBoost, `f64` for LightGBM.
+/// element type of the library: `f32` for XGBoost, `f64` for the others.
 #[derive(Debug)]
 pub struct Ensemble {
     facts: Facts,
@@ -70,9 +78,9 @@ pub struct Ensemble {
 /// What a file says of its model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
-    /// `xgboost` or `lightgbm`.
+    /// `xgboost`, `lightgbm` or `catboost`.
     pub library: &'static str,
-    /// XGBoost: the library's version, `3.2.0`. LightGBM: the form's, `v4`. Empty when the file has none.
+    /// The library's version, `3.2.0`; LightGBM: the form's, `v4`. Empty when the file has none.
     pub version: String,
     /// The objective's name, as the library spells it.
     pub objective: String,
@@ -87,6 +95,8 @@ pub struct Facts {
     pub outputs: usize,
     /// Zero when the model is no classifier.
     pub classes: usize,
+    /// What the file calls them, in order; empty when it does not say.
+    pub class_names: Vec<Value>,
     /// Trees that are asked, so without those after the best iteration when these are left out.
     pub trees: usize,
     /// The best round when training stopped early, counted from zero.
@@ -121,6 +131,7 @@ impl Task {
 enum AnyEvaluator {
     Xgboost(Evaluator<f32>),
     Lightgbm(Evaluator<f64>),
+    Catboost(catboost::Evaluator),
 }
 
 impl Ensemble {
@@ -138,6 +149,10 @@ impl Ensemble {
                 let (facts, evaluator) = lightgbm::read(bytes)?;
                 (facts, AnyEvaluator::Lightgbm(evaluator))
             }
+            Format::Catboost => {
+                let (facts, evaluator) = catboost::read(bytes)?;
+                (facts, AnyEvaluator::Catboost(evaluator))
+            }
         };
         Ok(Self { facts, evaluator })
     }
@@ -147,20 +162,25 @@ impl Ensemble {
         &self.facts
     }
 
-    /// Returns what the library's `Booster.predict` gives: `[rows]`, or `[rows, outputs]`.
+    /// Returns what the library's `Booster.predict` gives: `[rows]`, or `[rows, outputs]`. CatBoost, which has no
+    /// such thing: the values, or the probabilities of classes, of two of the second one.
     pub fn predict(&self, rows: &[f64]) -> Tensor {
         let outputs = self.facts.outputs;
         match &self.evaluator {
             AnyEvaluator::Xgboost(evaluator) => tensor(evaluator.predict(rows), outputs),
             AnyEvaluator::Lightgbm(evaluator) => tensor(evaluator.predict(rows), outputs),
+            AnyEvaluator::Catboost(evaluator) => tensor(evaluator.predict(rows), outputs),
         }
     }
 
-    /// Returns the raw scores: XGBoost's `output_margin`, LightGBM's `raw_score`.
+    /// Returns the raw scores: XGBoost's `output_margin`, LightGBM's `raw_score`, CatBoost's `RawFormulaVal`.
     pub fn margins(&self, rows: &[f64]) -> Tensor {
         match &self.evaluator {
             AnyEvaluator::Xgboost(evaluator) => tensor(evaluator.scores(rows), evaluator.groups()),
             AnyEvaluator::Lightgbm(evaluator) => tensor(evaluator.scores(rows), evaluator.groups()),
+            AnyEvaluator::Catboost(evaluator) => {
+                tensor(evaluator.scores(rows), evaluator.dimensions())
+            }
         }
     }
 
@@ -174,15 +194,19 @@ impl Ensemble {
             AnyEvaluator::Lightgbm(evaluator) => {
                 evaluator.probabilities(rows).map(|values| table(values, classes))
             }
+            AnyEvaluator::Catboost(evaluator) => {
+                evaluator.probabilities(rows).map(|values| table(values, classes))
+            }
         }
     }
 
     /// Returns the number of each row's likeliest class, of equal ones the first; of two classes the second only
-    /// above one half. `None` when the model is no classifier.
+    /// above one half, or above CatBoost's own threshold. `None` when the model is no classifier.
     pub fn class_indices(&self, rows: &[f64]) -> Option<Vec<usize>> {
         match &self.evaluator {
             AnyEvaluator::Xgboost(evaluator) => evaluator.class_indices(rows),
             AnyEvaluator::Lightgbm(evaluator) => evaluator.class_indices(rows),
+            AnyEvaluator::Catboost(evaluator) => evaluator.class_indices(rows),
         }
     }
 }

@@ -79,6 +79,7 @@ pub(super) fn read(
         categorical: categorical(&learner, features),
         outputs: objective.link.outputs(groups),
         classes: task.classes(groups),
+        class_names: Vec::new(),
         trees,
         best_iteration,
         handles_missing: true,

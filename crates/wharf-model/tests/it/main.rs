@@ -3,6 +3,8 @@
 
 mod tree;
 
+mod catboost;
+
 mod onnx;
 
 mod pickle;

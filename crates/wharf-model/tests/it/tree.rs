@@ -241,6 +241,7 @@ fn facts_are_those_of_the_file() {
         ],
         outputs: 1,
         classes: 0,
+        class_names: [],
         trees: 8,
         best_iteration: None,
         handles_missing: true,
@@ -257,6 +258,7 @@ fn facts_are_those_of_the_file() {
         categorical: [],
         outputs: 3,
         classes: 3,
+        class_names: [],
         trees: 12,
         best_iteration: None,
         handles_missing: true,
@@ -273,6 +275,7 @@ fn facts_are_those_of_the_file() {
         categorical: [],
         outputs: 1,
         classes: 2,
+        class_names: [],
         trees: 22,
         best_iteration: Some(
             18,

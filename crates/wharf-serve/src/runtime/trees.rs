@@ -1,10 +1,16 @@
-//! Gradient-boosted trees: XGBoost and LightGBM.
+//! Gradient-boosted trees: XGBoost, LightGBM and CatBoost.
 
 use std::{fs, sync::Arc};
 
 use serde_json::Value;
-use wharf_model::tree::{Ensemble, Format};
-use wharf_spec::model::{Answer, Method, ModelKind, RuntimeKind};
+use wharf_model::{
+    tensor::Tensor,
+    tree::{Ensemble, Format},
+};
+use wharf_spec::{
+    data_type::DataType,
+    model::{Answer, Method, ModelKind, RuntimeKind},
+};
 
 use super::{
     Bundle, CallError, LoadError, Loaded, Native, Payload, Runtime, RuntimeSettings, cast, outputs,
@@ -24,12 +30,27 @@ impl Runtime for Trees {
         let format = match card.kind {
             ModelKind::Xgboost => Format::Xgboost,
             ModelKind::Lightgbm => Format::Lightgbm,
+            ModelKind::Catboost => Format::Catboost,
             other => return Err(LoadError(format!("no evaluator for the trees of {other}"))),
         };
         let bytes = read_entry(bundle)?;
         let ensemble = Ensemble::read(format, &bytes, &card.options)
             .map_err(|error| LoadError(format!("`{}`: {error}", card.entry)))?;
         Ok(Loaded::Native(Arc::new(TreeModel { ensemble, classes: card.classes.clone() })))
+    }
+}
+
+/// Puts labels below each other where the signature has a column of them, as CatBoost answers for several classes.
+fn in_shape(labels: Payload, returns: &DataType) -> Payload {
+    let has_column = matches!(returns, DataType::Ndarray(tensor)
+        if tensor.shape.as_ref().is_some_and(|shape| shape.len() == 2));
+    match labels {
+        Payload::Tensor(tensor) if has_column => {
+            let (shape, data) = tensor.into_parts();
+            let column = Tensor::new(vec![shape[0], 1], data).expect("labels are one for each row");
+            Payload::Tensor(column)
+        }
+        labels => labels,
     }
 }
 
@@ -68,7 +89,7 @@ impl Native for TreeModel {
             }
             Answer::Class => {
                 let indices = self.ensemble.class_indices(&rows).ok_or_else(no_classifier)?;
-                Ok(outputs::labels(&indices, &self.classes))
+                Ok(in_shape(outputs::labels(&indices, &self.classes), &method.returns))
             }
             Answer::Outputs => {
                 Ok(Payload::List(vec![Payload::Tensor(self.ensemble.predict(&rows))]))

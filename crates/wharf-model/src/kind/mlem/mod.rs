@@ -63,16 +63,15 @@ pub(super) fn describe(target: &Target, known: &dyn KnownFiles) -> Result<Draft>
     let mut draft = match kind {
         ModelKind::Xgboost => native::trees(target, &file, crate::tree::Format::Xgboost, known),
         ModelKind::Lightgbm => native::trees(target, &file, crate::tree::Format::Lightgbm, known),
+        ModelKind::Catboost => native::trees(target, &file, crate::tree::Format::Catboost, known),
         ModelKind::Onnx => native::onnx(target, &file, known),
         ModelKind::Sklearn
         | ModelKind::SklearnPipeline
         | ModelKind::SklearnTransformer
         | ModelKind::Callable => python::describe(target, &file, kind, known),
-        ModelKind::Catboost
-        | ModelKind::Torch
-        | ModelKind::TfKeras
-        | ModelKind::Pickle
-        | ModelKind::Python => Err(not_served(kind.word()).in_file(path)),
+        ModelKind::Torch | ModelKind::TfKeras | ModelKind::Pickle | ModelKind::Python => {
+            Err(not_served(kind.word()).in_file(path))
+        }
     }?;
     draft.meta = file.params;
     Ok(draft)

@@ -1,4 +1,4 @@
-//! MLEM models of XGBoost, LightGBM and ONNX: the file that it saved, with the signature that it recorded.
+//! MLEM models of XGBoost, LightGBM, CatBoost and ONNX: the file that it saved, with the signature that it recorded.
 
 use serde::{Deserialize, Serialize};
 use wharf_spec::{
@@ -32,7 +32,7 @@ enum Booster {
     Trees(kind::trees::Facts),
 }
 
-/// Describes a booster; its `predict` gives what the library's does.
+/// Describes a booster; its `predict` gives what the library's does, CatBoost's classifier therefore classes.
 pub(super) fn trees(
     target: &Target,
     file: &ModelFile,
@@ -59,12 +59,21 @@ pub(super) fn trees(
     let mut draft = kind::trees::draft(&artifact.path, artifact.fingerprint, format, options);
     draft.methods = methods::of(&target.path, file, Options::LeftOut)?;
     for method in &mut draft.methods {
+        if format == Format::Catboost && facts.is_classifier() {
+            method.answer = answer_of_classifier(&method.name);
+        }
         for argument in &mut method.args {
             check_columns(argument, facts.features).map_err(|e| e.in_file(&target.path))?;
             from_table(argument, kind::trees::argument(&facts));
         }
     }
+    draft.classes = facts.class_names;
     Ok(draft)
+}
+
+/// Returns what a method of a classifier answers with.
+fn answer_of_classifier(method: &str) -> Answer {
+    if method == "predict_proba" { Answer::Probabilities } else { Answer::Class }
 }
 
 /// Describes an ONNX model; its answer is the list of the graph's outputs.

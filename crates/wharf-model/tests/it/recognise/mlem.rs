@@ -3,7 +3,7 @@
 use std::fs;
 
 use wharf_model::recognise::recognise;
-use wharf_spec::model::{Loader, ModelKind};
+use wharf_spec::model::{Loader, ModelKind, RuntimeKind};
 
 use super::{copy_of, method_line, mlem, recognised};
 
@@ -206,4 +206,17 @@ fn the_old_binary_form_of_xgboost_runs_in_python_with_its_version() {
         python.requirements
     );
     assert_eq!(python.system_packages, ["libgomp1"]);
+}
+
+#[test]
+fn a_classifier_of_catboost_answers_with_classes() {
+    let model = recognise(&mlem("y2023/catboost-classifier-ndarray")).unwrap();
+    assert_eq!(model.card.kind, ModelKind::Catboost);
+    assert_eq!(model.card.runtime, RuntimeKind::Trees);
+    assert_eq!(model.card.classes, [0, 1, 2]);
+    let methods: Vec<String> = model.card.methods.iter().map(method_line).collect();
+    insta::assert_snapshot!(methods.join("\n"), @r"
+    /predict(data: float64[null,4]) -> int64[null,1] [Class] = model.predict
+    /predict_proba(data: float64[null,4]) -> float64[null,3] [Probabilities] = model.predict_proba
+    ");
 }

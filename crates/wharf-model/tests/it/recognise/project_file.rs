@@ -89,7 +89,7 @@ fn mistakes_in_wharf_yaml_are_shown_at_their_place() {
     for yaml in [
         "model:\n  pth: lr.pkl\n",
         "model:\n  path: rl.pkl\n",
-        "model:\n  path: lr.pkl\n  kind: catboost\n",
+        "model:\n  path: lr.pkl\n  kind: torch\n",
         "model:\n  path: lr.pkl\n  requirements: needs.txt\n",
         "model:\n  path: lr.pkl\n  examples: [{rows: 1}]\n",
         "model: {path: lr.pkl\n",
@@ -115,9 +115,9 @@ fn mistakes_in_wharf_yaml_are_shown_at_their_place() {
     hint: did you mean `lr.pkl`?
 
     error[W0406]: `DIR/lr.pkl` cannot be served
-      cause: models of `catboost` are not served yet
+      cause: models of `torch` are not served yet
 
-    hint: save it as ONNX (`save_model(path, format="onnx")`), or write a `predict.py`
+    hint: export the model to ONNX, or write a `predict.py` that loads it
 
     error[W0103]: there is no file `needs.txt`
       --> DIR/wharf.yaml:3:3
