@@ -1,13 +1,13 @@
 //! What the routes share: the model's card, its methods made ready, and how it is.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Semaphore;
 use wharf_spec::model::{Method, ModelCard, RuntimeKind};
 
 use crate::{
     guard::AllowedHosts, log::Log, readiness::Readiness, request_id::RequestIds,
-    schema::body::BodyReader,
+    schema::body::BodyReader, v2::signature::Signature,
 };
 
 /// One model and its server.
@@ -24,6 +24,8 @@ pub(crate) struct App {
     pub(crate) log: Log,
     /// One for each core: long native calls beyond that wait, so that health checks stay quick.
     pub(crate) permits: Arc<Semaphore>,
+    /// Made when it is first asked for: most servers are never spoken to in that protocol.
+    signature: OnceLock<Signature>,
 }
 
 impl App {
@@ -37,12 +39,18 @@ impl App {
             ids: RequestIds::new(),
             log,
             permits: Arc::new(Semaphore::new(cores)),
+            signature: OnceLock::new(),
         }
     }
 
     /// Returns a method by its place in the card.
     pub(crate) fn method(&self, index: usize) -> &Method {
         &self.card.methods[index]
+    }
+
+    /// Returns the methods as one model of the Open Inference Protocol.
+    pub(crate) fn signature(&self) -> &Signature {
+        self.signature.get_or_init(|| Signature::new(&self.card))
     }
 
     /// Says whether a call of so many rows may take long enough to be in the way of others.

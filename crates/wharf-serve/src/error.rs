@@ -36,6 +36,12 @@ pub(crate) enum ServeError {
         #[source]
         source: io::Error,
     },
+    #[error("the mounted file `{}` is not the model that was deployed", .path.display())]
+    Mounted {
+        path: PathBuf,
+        #[source]
+        source: Source,
+    },
     #[error(transparent)]
     Load(LoadError),
     #[error("the model does not answer its own example of `{method}`")]
@@ -59,7 +65,7 @@ impl Explain for ServeError {
                 codes::PORT_TAKEN
             }
             Self::Listen { .. } => codes::FLAGS,
-            Self::Load(_) | Self::WarmUp { .. } => codes::MODEL_LOAD,
+            Self::Mounted { .. } | Self::Load(_) | Self::WarmUp { .. } => codes::MODEL_LOAD,
             Self::System(_) => codes::BUG,
         }
     }
@@ -73,6 +79,9 @@ impl Explain for ServeError {
             Self::NoRuntime(kind) => vec![format!("use the program `{}`", kind.program())],
             Self::Listen { .. } => {
                 vec!["choose another port with `--port`; 0 takes a free one".to_owned()]
+            }
+            Self::Mounted { .. } => {
+                vec!["put the file back, or deploy it as it is now: `wharf up MODEL`".to_owned()]
             }
             Self::WarmUp { .. } => {
                 vec!["mend the example, or save the model again with its libraries".to_owned()]

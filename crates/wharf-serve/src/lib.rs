@@ -4,10 +4,11 @@
 //! order in which things happen:
 //!
 //! - [`args`], [`config`]: the command line and the environment;
-//! - [`serve`]: bundle → runtime → ready → drained; [`listen`]: connections and their limits, [`patience`] with
-//!   silent clients; [`probe`]: asks whether a server is ready;
+//! - [`serve`]: bundle → runtime → ready → drained; [`crew`]: on which threads; [`listen`]: connections and
+//!   their limits, [`patience`] with silent clients; [`probe`]: asks whether a server is ready;
 //! - [`app`], [`readiness`]: what the routes share, and how the model is;
 //! - [`routes`]: from [`guard`] to an answer or a [`problem`]; [`schema`]: the signature of a method at work;
+//! - [`v2`]: the same methods as a model of the Open Inference Protocol;
 //! - [`page`]: the page to try the model and the page of the API;
 //! - [`runtime`]: what answers.
 
@@ -42,11 +43,15 @@ mod serve;
 
 mod listen;
 
+mod crew;
+
 mod patience;
 
 mod probe;
 
 mod bundle;
+
+mod mounted;
 
 mod app;
 
@@ -63,6 +68,8 @@ mod request_id;
 mod log;
 
 mod schema;
+
+mod v2;
 
 mod interface;
 

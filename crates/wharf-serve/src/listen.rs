@@ -32,11 +32,14 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// Pause after a failed accept: out of file handles, most likely, which passes.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `stop`, then lets what runs finish.
+/// Takes connections until `closed`, serves them until `stop`, then lets what runs finish.
+///
+/// `stop` closes, too: `closed` is that token or a child of it.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     patience: Patience,
+    closed: CancellationToken,
     stop: CancellationToken,
 ) {
     let graceful = GracefulShutdown::new();
@@ -44,7 +47,7 @@ pub(crate) async fn serve(
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            () = stop.cancelled() => break,
+            () = closed.cancelled() => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = accept(&listener, &permits) => match accepted {
                 Ok((stream, permit)) => {
@@ -60,6 +63,7 @@ pub(crate) async fn serve(
         }
     }
     drop(listener);
+    stop.cancelled().await;
     // Past the deadline the rest is cut off, when the set is dropped.
     time::timeout(DRAIN, graceful.shutdown()).await.ok();
 }
@@ -113,7 +117,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(listener, router, patience, stop.clone()));
+        tasks.spawn(serve(listener, router, patience, stop.clone(), stop.clone()));
         (tasks, stop, port)
     }
 

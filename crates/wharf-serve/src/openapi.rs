@@ -28,6 +28,7 @@ pub(crate) fn document(card: &ModelCard) -> Value {
         let get = if path == "/readyz" { with_503(get) } else { get };
         paths.insert(path.to_owned(), json!({ "get": get }));
     }
+    paths.extend(protocol_v2(card));
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -38,6 +39,49 @@ pub(crate) fn document(card: &ModelCard) -> Value {
         "paths": paths,
         "components": { "schemas": { "Error": error_schema() } },
     })
+}
+
+/// Describes the routes of the Open Inference Protocol that answer; its own page describes the tensors.
+fn protocol_v2(card: &ModelCard) -> impl Iterator<Item = (String, Value)> {
+    let model = format!("/v2/models/{}", card.name);
+    let get = |path: String, summary: &str, answers_json: bool| {
+        let good =
+            if answers_json { plain("It does") } else { json!({ "description": "It does" }) };
+        let get = json!({ "summary": summary, "responses": { "200": good } });
+        let waits = path.ends_with("/ready");
+        (path, json!({ "get": if waits { with_503(get) } else { get } }))
+    };
+    let object = json!({ "type": "object" });
+    let mut infer = json!({
+        "summary": "Calls the methods with tensors, by the Open Inference Protocol",
+        "requestBody": { "required": true, "content": {
+            "application/json": { "schema": object },
+            "application/octet-stream": {},
+        } },
+        "responses": { "200": { "description": "The outputs as tensors", "content": {
+            "application/json": { "schema": object },
+            "application/octet-stream": {},
+        } } },
+    });
+    for (status, description) in [
+        ("400", "The request does not fit the model's inputs and outputs"),
+        ("413", "The body is too large"),
+        ("415", "The body is compressed"),
+        ("500", "The model raised an error"),
+        ("503", "The model is not ready, or has too much to do"),
+    ] {
+        infer["responses"][status] = problem(description);
+    }
+    [
+        get("/v2".to_owned(), "The server and its extensions", true),
+        get("/v2/health/live".to_owned(), "Whether the process lives", false),
+        get("/v2/health/ready".to_owned(), "Whether the model answers", false),
+        get(model.clone(), "The model's inputs and outputs", true),
+        get(format!("{model}/ready"), "Whether the model answers", false),
+        get(format!("{model}/config"), "The model's configuration, as Triton writes it", true),
+        (format!("{model}/infer"), json!({ "post": infer })),
+    ]
+    .into_iter()
 }
 
 fn operation(method: &Method) -> Value {

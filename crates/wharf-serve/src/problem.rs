@@ -99,6 +99,37 @@ impl Problem {
         }
     }
 
+    /// A request of the Open Inference Protocol that is wrong in whatever way.
+    pub(crate) fn wrong_inference(why: String) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, why)
+    }
+
+    /// The same errors as on the routes of methods, but that a model that raised is a fault of the server.
+    pub(crate) fn of_inference(error: CallError) -> Self {
+        match error {
+            CallError::Raised { .. } => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+            }
+            other => Self::from(other),
+        }
+    }
+
+    pub(crate) fn other_model(name: &str, version: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "there is no such model")
+            .hint(format!("this server has the model `{name}` in version {version}"))
+    }
+
+    /// A part of a protocol that this server leaves out.
+    pub(crate) fn not_here() -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, "this server does not do that")
+            .hint("it has one model, which is always loaded, and takes tensors in the request only")
+    }
+
+    pub(crate) fn compressed() -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a compressed body is not taken")
+            .hint("send the body without `Content-Encoding`")
+    }
+
     /// Writes the answer.
     pub(crate) fn respond(self, id: &RequestId) -> Response {
         let mut body = Map::new();

@@ -12,21 +12,24 @@ use std::{
 
 use tokio::{
     net::TcpListener,
+    runtime::Builder,
     signal::unix::{Signal, SignalKind, signal},
     task::JoinSet,
     time,
 };
 use tokio_util::sync::CancellationToken;
-use wharf_spec::error::Source;
+use wharf_spec::{error::Source, model::RuntimeKind};
 
 use crate::{
     app::App,
     bundle,
     config::Config,
+    crew::{self, Crew},
     error::ServeError,
     guard::AllowedHosts,
     listen,
     log::Log,
+    mounted,
     patience::Patience,
     routes::{self, call},
     runtime::{Bundle, LoadError, Loaded, Runtime, WorkerState},
@@ -42,12 +45,14 @@ pub(crate) fn serve(runtimes: &[&dyn Runtime], config: &Config) -> Result<ExitCo
     let runtime = bundle::runtime(runtimes, &bundle.card)?;
     // Asked once: the answer is in files.
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let tokio = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores)
-        .enable_all()
-        .build()
-        .map_err(ServeError::System)?;
-    let ended = tokio.block_on(run(runtime, &bundle, config, cores, started));
+    let quick = is_quick(&bundle);
+    let tokio = if quick {
+        Builder::new_current_thread().enable_all().build()
+    } else {
+        crew::runtime(cores)
+    };
+    let tokio = tokio.map_err(ServeError::System)?;
+    let ended = tokio.block_on(run(runtime, &bundle, config, Threads { cores, quick }, started));
     // Nothing waits for a native call that is still computing.
     tokio.shutdown_background();
     if config.temporary {
@@ -57,28 +62,55 @@ pub(crate) fn serve(runtimes: &[&dyn Runtime], config: &Config) -> Result<ExitCo
     ended
 }
 
+/// Says whether the model is loaded in less time than threads take to start.
+fn is_quick(bundle: &Bundle) -> bool {
+    /// Trees of so many bytes are read in some milliseconds.
+    const SMALL: u64 = 1 << 20;
+    let entry = fs::metadata(bundle.folder.join(&bundle.card.entry));
+    bundle.card.runtime != RuntimeKind::Python && entry.is_ok_and(|entry| entry.len() <= SMALL)
+}
+
+/// What serves.
+#[derive(Debug, Clone, Copy)]
+struct Threads {
+    cores: usize,
+    /// The first thread serves alone, until the model is ready.
+    quick: bool,
+}
+
 async fn run(
     runtime: &dyn Runtime,
     bundle: &Bundle,
     config: &Config,
-    cores: usize,
+    threads: Threads,
     started: Instant,
 ) -> Result<ExitCode, ServeError> {
     let mut signals = Signals::new().map_err(ServeError::System)?;
     let log = Log::new(config.log, stderr());
     let hosts = AllowedHosts::new(&config.hosts);
-    let app = Arc::new(App::new(Arc::clone(&bundle.card), hosts, log, cores));
+    let app = Arc::new(App::new(Arc::clone(&bundle.card), hosts, log, threads.cores));
     let (listener, address) = bind(config).await?;
 
-    let stop = CancellationToken::new();
-    let mut server = JoinSet::new();
     let router = routes::router(Arc::clone(&app));
-    server.spawn(listen::serve(listener, router, Patience::DEFAULT, stop.clone()));
+    let stop = CancellationToken::new();
+    let (crew, crew_gone) = Crew::new(threads.cores, &listener, &router, &stop)?;
+    let closed = crew.there.clone();
+    let crew = threads.quick.then_some(crew);
 
+    let mut server = JoinSet::new();
+    server.spawn(listen::serve(listener, router, Patience::DEFAULT, closed, stop.clone()));
+    server.spawn(crew_gone);
+    let ready = || {
+        let (name, took) = (&app.card.name, started.elapsed().as_millis());
+        app.log.say(&format!("{name} is ready after {took} ms: http://{address}/"));
+        if let Some(Err(error)) = crew.map(Crew::start) {
+            app.log.say(&format!("no more threads to be had, one serves: {error}"));
+        }
+    };
     let outcome = tokio::select! {
         told = signals.next() => Ok(told),
         () = end_of_stdin(config.temporary) => Ok(Told::Terminate),
-        failed = live(&app, runtime, bundle, config, &address, started) => Err(failed),
+        failed = live(&app, runtime, bundle, config, ready) => Err(failed),
     };
     app.readiness.drain();
     stop.cancel();
@@ -105,15 +137,13 @@ async fn live(
     runtime: &dyn Runtime,
     bundle: &Bundle,
     config: &Config,
-    address: &str,
-    started: Instant,
+    ready: impl FnOnce(),
 ) -> ServeError {
     if let Err(error) = bring_up(app, runtime, bundle, config).await {
         shut_down_workers(app).await;
         return error;
     }
-    let (name, took) = (&app.card.name, started.elapsed().as_millis());
-    app.log.say(&format!("{name} is ready after {took} ms: http://{address}/"));
+    ready();
     future::pending().await
 }
 
@@ -123,6 +153,7 @@ async fn bring_up(
     bundle: &Bundle,
     config: &Config,
 ) -> Result<(), ServeError> {
+    mounted::check(bundle)?;
     let model = runtime.load(bundle, &config.runtime).map_err(ServeError::Load)?;
     app.readiness.loaded(model.clone());
     if let Loaded::Worker(worker) = &model {
@@ -156,7 +187,7 @@ async fn warm_up(app: &Arc<App>, model: &Loaded, index: usize) -> Result<(), Ser
 async fn drain(app: &App, told: Told, server: &mut JoinSet<()>, signals: &mut Signals) -> ExitCode {
     app.log.say(&format!("{told}: finishing what runs"));
     let finished = async {
-        server.join_next().await;
+        while server.join_next().await.is_some() {}
         shut_down_workers(app).await;
     };
     tokio::select! {

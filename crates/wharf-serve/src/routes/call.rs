@@ -99,7 +99,8 @@ fn broken() -> CallError {
     CallError::Internal("the model's evaluation broke off".to_owned())
 }
 
-async fn read_body(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem> {
+/// Reads a body whole, under the limits of size and time.
+pub(super) async fn read_body(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem> {
     let declared = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -146,7 +147,7 @@ async fn read_inputs(
     parts: Parts,
     body: Bytes,
 ) -> Result<Inputs, Problem> {
-    let reader = &app.readers[index];
+    let (reader, length) = (&app.readers[index], body.len());
     let form = parts
         .headers
         .get(header::CONTENT_TYPE)
@@ -155,17 +156,24 @@ async fn read_inputs(
         (true, true) => read_file(parts, body).await.map(BodyReader::file),
         (true, false) => Ok(BodyReader::file(body)),
         (false, _) => {
-            let read = if body.len() > LONG_BODY {
-                let app = Arc::clone(app);
-                task::spawn_blocking(move || app.readers[index].read(&body))
-                    .await
-                    .map_err(|_| Problem::bug("the body could not be read"))?
-            } else {
-                reader.read(&body)
-            };
+            let app_there = Arc::clone(app);
+            let read = move || app_there.readers[index].read(&body);
+            let read = where_it_fits(length, read).await?;
             read.map_err(|wrong| Problem::wrong_input(&wrong, app.card.compat))
         }
     }
+}
+
+/// Reads a body of this length where it is in nobody's way.
+pub(super) async fn where_it_fits<T: Send + 'static>(
+    length: usize,
+    read: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    if length <= LONG_BODY {
+        return Ok(read());
+    }
+    let read = task::spawn_blocking(read).await;
+    read.map_err(|_| Problem::bug("the body could not be read"))
 }
 
 /// Takes the part named `file` out of a form.

@@ -13,7 +13,7 @@ use axum::{
     http::{HeaderValue, Method, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use futures_util::FutureExt;
 
@@ -26,6 +26,8 @@ mod documents;
 mod health;
 
 mod pages;
+
+mod v2;
 
 /// Paths that are the same for every model, for the log.
 const FIXED: [&str; 6] =
@@ -44,7 +46,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/interface.json", get(documents::interface))
         .route("/openapi.json", get(documents::openapi))
         .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz));
+        .route("/readyz", get(health::readyz))
+        .route("/v2", get(v2::handle))
+        .route("/v2/{*path}", any(v2::handle));
     for (index, path) in app.paths.iter().enumerate() {
         router = router.route(
             path,
@@ -130,6 +134,8 @@ impl Route {
             Self::Method(index)
         } else if HEALTH.contains(&path) {
             Self::Health
+        } else if path == "/v2" || path.starts_with("/v2/") {
+            v2::Asked::of(path, app.card.name.as_str()).label().map_or(Self::Health, Self::Fixed)
         } else {
             FIXED.into_iter().find(|fixed| *fixed == path).map_or(Self::Other, Self::Fixed)
         }

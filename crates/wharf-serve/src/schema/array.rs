@@ -54,6 +54,16 @@ impl ArraySpec {
         }
     }
 
+    /// Returns NumPy's name of the element type.
+    pub(crate) fn dtype(&self) -> &str {
+        &self.dtype
+    }
+
+    /// Returns the shape as Python shows it, free sizes as `None`.
+    pub(crate) fn shown_shape(&self) -> String {
+        self.shape.as_deref().map_or_else(|| "any".to_owned(), tuple)
+    }
+
     /// Says whether an array of this shape fits.
     pub(crate) fn takes(&self, given: &[usize]) -> bool {
         self.shape.as_ref().is_none_or(|expected| {

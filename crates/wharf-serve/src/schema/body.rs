@@ -59,13 +59,7 @@ impl BodyReader {
             Some(inputs) => inputs,
             None => self.read_any(body)?,
         };
-        if inputs.rows > MAX_ROWS {
-            return Err(WrongInput::new(
-                Class::Value,
-                format!("the body has {} rows, at most {MAX_ROWS} are taken at once", inputs.rows),
-            )
-            .hint("send the rows in several requests"));
-        }
+        check_rows(inputs.rows)?;
         Ok(inputs)
     }
 
@@ -93,14 +87,7 @@ impl BodyReader {
         if body.trim_ascii().is_empty() {
             return Err(self.no_body());
         }
-        if count_values(body) > MAX_VALUES {
-            return Err(WrongInput::new(
-                Class::Value,
-                format!("the body has more than {MAX_VALUES} values"),
-            )
-            .hint("send the rows in several requests"));
-        }
-        match serde_json::from_slice(body).map_err(|error| not_json(&error, body))? {
+        match parse_value(body)? {
             Value::Object(arguments) => Ok(arguments),
             Value::Null => Err(self.no_body()),
             other => Err(WrongInput::new(
@@ -128,6 +115,26 @@ impl BodyReader {
             .collect();
         format!("{{{}}}", keys.join(", "))
     }
+}
+
+/// Refuses more rows than one call may have.
+pub(crate) fn check_rows(rows: usize) -> Result<(), WrongInput> {
+    if rows <= MAX_ROWS {
+        return Ok(());
+    }
+    let message = format!("the body has {rows} rows, at most {MAX_ROWS} are taken at once");
+    Err(WrongInput::new(Class::Value, message).hint("send the rows in several requests"))
+}
+
+/// Reads any JSON that is not too large for the memory that its tree takes.
+pub(crate) fn parse_value(json: &[u8]) -> Result<Value, WrongInput> {
+    if count_values(json) > MAX_VALUES {
+        let message = format!("the body has more than {MAX_VALUES} values");
+        return Err(
+            WrongInput::new(Class::Value, message).hint("send the rows in several requests")
+        );
+    }
+    serde_json::from_slice(json).map_err(|error| not_json(&error, json))
 }
 
 fn flat_argument(args: &[Argument]) -> Option<(usize, FlatArgument)> {
@@ -163,7 +170,7 @@ fn read_argument(
 }
 
 /// Returns how many rows a value has; what has no rows counts as one.
-fn rows(payload: &Payload) -> usize {
+pub(crate) fn rows(payload: &Payload) -> usize {
     match payload {
         Payload::Tensor(tensor) => tensor.shape().first().copied().unwrap_or(1),
         Payload::Frame(frame) => frame_rows(frame),

@@ -18,7 +18,7 @@ mod flat;
 
 mod frame;
 
-mod value;
+pub(crate) mod value;
 
 pub(crate) mod answer;
 

@@ -18,8 +18,8 @@ fn text() -> Value {
 }
 
 /// MLEM mixed up the methods of XGBoost's classes, called the one argument of torch optional, and sent arrays as files
-/// where a model asked for that. XGBoost's old binary form and CatBoost are not served.
-const DIFFERENT: [&str; 4] = ["xgboost", "torch", "file-ndarray", "catboost"];
+/// where a model asked for that. XGBoost's old binary form is not served.
+const DIFFERENT: [&str; 3] = ["xgboost", "torch", "file-ndarray"];
 
 /// Folders of models that MLEM served, with what its server said of them.
 fn served_models() -> Vec<std::path::PathBuf> {

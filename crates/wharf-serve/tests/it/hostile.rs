@@ -64,7 +64,8 @@ async fn other_sites_stay_out() {
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{headers:?}");
         assert!(answer.json()["hint"].is_string());
     }
-    for path in ["/", "/interface.json", "/openapi.json", "/docs", "/healthz", "/readyz", "/app.js"]
+    for path in
+        ["/", "/interface.json", "/openapi.json", "/docs", "/healthz", "/readyz", "/app.js", "/v2"]
     {
         let headers = [("host", "evil.example")];
         let answer = server().send(request(Method::GET, path, &headers, Body::empty())).await;

@@ -10,6 +10,9 @@ mod contract;
 mod native;
 
 #[cfg(test)]
+mod v2;
+
+#[cfg(test)]
 mod hostile;
 
 #[cfg(test)]

@@ -141,17 +141,32 @@ fn close(name: &str, ours: &Value, theirs: &Value) {
 
 #[tokio::test]
 async fn mlem_boosters_answer_what_mlem_answered() {
-    let folder = data().join("mlem/today/lightgbm-booster-ndarray");
-    let server = Server::of_model(&folder.join("model.mlem"));
-    let cases = json_file(&folder.join("cases.json"));
-    let mut asked = 0;
-    for case in cases["serve"]["standardize"]["cases"].as_array().unwrap() {
-        let good = case["label"].is_null() && case["response"]["status"] == 200;
-        if good {
-            let answer = server.post("/predict", case["request"].to_string()).await;
-            assert_eq!(answer.json(), case["response"]["json"]);
-            asked += 1;
+    for model in ["today/lightgbm-booster-ndarray", "y2023/catboost-classifier-ndarray"] {
+        let folder = data().join("mlem").join(model);
+        let server = Server::of_model(&folder.join("model.mlem"));
+        let cases = json_file(&folder.join("cases.json"));
+        let mut asked = 0;
+        for case in cases["serve"]["standardize"]["cases"].as_array().unwrap() {
+            let good = case["label"].is_null() && case["response"]["status"] == 200;
+            if good {
+                let route = format!("/{}", case["method"].as_str().unwrap());
+                let answer = server.post(&route, case["request"].to_string()).await;
+                assert_eq!(answer.json(), case["response"]["json"], "{model}{route}");
+                asked += 1;
+            }
         }
+        assert!(asked > 0, "{model}");
     }
-    assert!(asked > 0);
+}
+
+#[tokio::test]
+async fn catboost_answers_with_the_names_of_its_file() {
+    let folder = data().join("catboost");
+    let server = Server::of_model(&folder.join("names.cbm"));
+    let expect = json_file(&folder.join("names.answers.json"));
+    let labels: Vec<Value> =
+        expect["label"].as_array().unwrap().iter().map(|row| row[0].clone()).collect();
+    assert_eq!(server.predict(&expect["X"]).await.json(), Value::Array(labels));
+    let body = json!({ "data": expect["X"] }).to_string();
+    assert_eq!(server.post("/predict_proba", body).await.json(), expect["prob"]);
 }

@@ -94,6 +94,10 @@ impl Server {
         Self::of_card(card(argument))
     }
 
+    pub(crate) fn router(&self) -> Router {
+        self.0.clone()
+    }
+
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.0.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();

@@ -6,6 +6,8 @@ mod corpus;
 
 mod life;
 
+mod triton;
+
 use std::{
     fs,
     path::{Path, PathBuf},
