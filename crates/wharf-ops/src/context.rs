@@ -7,6 +7,7 @@ use wharf_engine::{Engine, Exec, Images};
 use wharf_spec::{codes, event::Event, model::RuntimeKind, name::ProjectName};
 
 use crate::{
+    build::foundation::Supplies,
     cache::FileCache,
     error::{Error, Result},
     store::folder::StoreIndex,
@@ -23,6 +24,8 @@ pub struct Context {
     pub cancel: CancellationToken,
     pub helpers: Helpers,
     pub install: InstallSettings,
+    /// What images of models that run Python are assembled with, where wharf does it itself.
+    pub supplies: Option<Supplies>,
     /// Which stores this machine knows, by id.
     pub stores: StoreIndex,
 }

@@ -5,19 +5,12 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-use wharf_oci::{
-    error::OciError,
-    manifest::{MAX_CONFIG, Platform},
-    registry::{Access, Registry, error::RegistryError, host::RegistryHost},
-    store::{Store, Which},
-    tree::Tree,
-};
-use wharf_spec::{codes, digest::Digest, reference::Reference};
+use wharf_oci::{error::OciError, manifest::MAX_CONFIG, tree::Tree};
+use wharf_spec::digest::Digest;
 
 use crate::{
     context::cancelled,
     error::{Error, Result},
-    supply::signature::named,
 };
 
 /// An image, layer by layer.
@@ -73,20 +66,26 @@ pub struct Change {
     pub after: Option<String>,
 }
 
-/// Reads an image of a registry, and compares it with an earlier one.
+/// An image that was opened, with its name for people.
+#[derive(Debug)]
+pub struct Opened {
+    pub name: String,
+    pub tree: Tree,
+}
+
+/// Reads an image, and compares it with an earlier one.
 ///
 /// # Errors
-/// When it is not there, cannot be read, or the registry cannot be asked.
+/// When its config is missing, or cannot be read.
 pub async fn explain(
-    reference: &Reference,
-    since: Option<&Reference>,
-    access: &Access,
+    image: Opened,
+    since: Option<Opened>,
     cancel: &CancellationToken,
 ) -> Result<Explained> {
     let explaining = async {
-        let now = Seen::read(reference, access).await?;
+        let now = Seen::read(image).await?;
         let before = match since {
-            Some(since) => Some(Seen::read(since, access).await?),
+            Some(since) => Some(Seen::read(since).await?),
             None => None,
         };
         Ok(compare(&now, before.as_ref()))
@@ -123,21 +122,9 @@ struct History {
 }
 
 impl Seen {
-    async fn read(reference: &Reference, access: &Access) -> Result<Self> {
-        let action = || format!("could not read `{reference}`");
-        let registry = |error: RegistryError| Error::wrap(action(), error);
-        let image = |error: OciError| match error {
-            OciError::Fetch(error) => Error::wrap(action(), *error),
-            error => Error::new(codes::REGISTRY_ANSWER, action()).because(error),
-        };
-        let host = RegistryHost::of(reference);
-        let repository = host.repository(reference);
-        let connected = Registry::connect(host, &repository, access).await.map_err(registry)?;
-        let root = connected.document(&repository, &named(reference)).await.map_err(registry)?;
-        let store = Store::Registry { registry: connected.into(), repository };
-        let which = Which::For(Platform::of_this_machine());
-        let tree = store.tree(root, &which).await.map_err(image)?;
-        let config = config(&tree).await.map_err(image)?;
+    async fn read(Opened { name, tree }: Opened) -> Result<Self> {
+        let failed = |error: OciError| Error::wrap(format!("could not read `{name}`"), error);
+        let config = config(&tree).await.map_err(failed)?;
         Ok(Self::of(&tree, config))
     }
 

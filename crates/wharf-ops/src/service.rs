@@ -1,4 +1,6 @@
-//! What runs: listed, looked up, its logs, its end.
+//! What runs: listed, looked up, its logs, its end; [`one`]: one service in full, and waiting for it.
+
+pub mod one;
 
 use std::{cmp::Reverse, collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -54,6 +56,18 @@ impl Word {
         }
     }
 
+    /// Returns the word that MLEM has for it.
+    pub const fn of_mlem(self) -> &'static str {
+        match self {
+            Self::Pending => "not_deployed",
+            // Of one that ended by itself and is started again, too.
+            Self::Starting | Self::Crashed => "starting",
+            Self::Healthy | Self::Running | Self::Unhealthy => "running",
+            Self::Stopped | Self::Succeeded => "stopped",
+            Self::Failed => "crashed",
+        }
+    }
+
     /// Says whether it is over.
     pub const fn has_ended(self) -> bool {
         matches!(self, Self::Stopped | Self::Succeeded | Self::Failed | Self::Crashed)
@@ -84,6 +98,13 @@ impl Listed {
     pub fn url(&self, about: &About) -> Option<String> {
         self.status.endpoints.first().map(|endpoint| url(about, endpoint))
     }
+}
+
+/// Says where a service has its model's files: `mount` or `image`; `None` where it is no model with wharf's server.
+pub fn weights(status: &Status) -> Option<&'static str> {
+    let is_model =
+        status.kind == WorkloadKind::Service && !status.labels.contains_key(label::READY);
+    is_model.then(|| if status.labels.contains_key(label::MOUNTED) { "mount" } else { "image" })
 }
 
 /// Returns the address of a published port.
@@ -210,9 +231,14 @@ pub(crate) fn no_service(context: &Context, name: &WorkloadName, there: &[String
 /// # Errors
 /// `NO_SERVICE` when there is none.
 pub async fn newest(context: &Context, name: &WorkloadName) -> Result<Status> {
+    newest_owned(context, name).await.map(|(status, _)| status)
+}
+
+/// As [`newest`], with its owner.
+async fn newest_owned(context: &Context, name: &WorkloadName) -> Result<(Status, Owner)> {
     let found = generations(context, name).await?;
-    if let Some((status, _)) = found.into_iter().next() {
-        return Ok(status);
+    if let Some(newest) = found.into_iter().next() {
+        return Ok(newest);
     }
     let there = context.engine.list(Some(&context.project)).await?;
     let there: Vec<_> = there.iter().map(|status| status.id.name.to_string()).collect();

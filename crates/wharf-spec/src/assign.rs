@@ -92,6 +92,10 @@ pub fn assign<T: Serialize + DeserializeOwned>(
             Err(error) => first = first.or(Some(error)),
         }
     }
+    let mut whole = whole;
+    if place(&mut whole, assignment)?.is_array() {
+        return Err(whole_list(assignment));
+    }
     let error = first.expect("there is a candidate at least");
     Err(fail(assignment, error.to_string(), None))
 }
@@ -127,7 +131,8 @@ fn place<'a>(whole: &'a mut Value, assignment: &Assignment) -> Result<&'a mut Va
                 let index = part.parse::<usize>().ok().filter(|index| *index <= count);
                 let Some(index) = index else {
                     let why = format!("`{part}` is not an index of a list of {count}");
-                    return Err(fail(assignment, why, None));
+                    let hint = format!("the next one that can be set is {count}");
+                    return Err(fail(assignment, why, Some(hint)));
                 };
                 if index == count {
                     list.push(Value::Null);
@@ -140,6 +145,14 @@ fn place<'a>(whole: &'a mut Value, assignment: &Assignment) -> Result<&'a mut Va
         };
     }
     Ok(at)
+}
+
+/// Returns the error of one value for a whole list.
+fn whole_list(assignment: &Assignment) -> AssignError {
+    let why = format!("`{}` is a list", assignment.path());
+    let hint =
+        format!("set its values one by one: `--set {}.0={}`", assignment.path(), assignment.value);
+    fail(assignment, why, Some(hint))
 }
 
 fn unknown_key(assignment: &Assignment, part: &str, map: &Map<String, Value>) -> AssignError {
@@ -205,6 +218,8 @@ mod tests {
             "args.platform=windows",
             "push=perhaps",
             "args.set_env.5=A",
+            "args.set_env.A=b",
+            "args.set_env=A=b",
             "image.name.first=x",
             "=x",
         ];
@@ -214,6 +229,8 @@ mod tests {
 --set args.platform=windows: `windows` is not a platform that wharf builds for: there is `linux/amd64` and `linux/arm64`
 --set push=perhaps: invalid type: string "perhaps", expected a boolean
 --set args.set_env.5=A: `5` is not an index of a list of 0
+--set args.set_env.A=b: `A` is not an index of a list of 0
+--set args.set_env=A=b: `args.set_env` is a list
 --set image.name.first=x: there is nothing in it for `first`
 --set =x: write `PATH=VALUE`, with dots in the path
 "#);
@@ -225,6 +242,15 @@ mod tests {
             |one: &str, other: &str| Assignment::new(one, "").overlaps(&Assignment::new(other, ""));
         assert!(overlaps("args", "args.platform") && overlaps("args.platform", "args"));
         assert!(!overlaps("args.platform", "args.plat") && !overlaps("push", "args"));
+    }
+
+    #[test]
+    fn a_list_is_set_by_its_values() {
+        let error = set(&["args.set_env=A=b"]).unwrap_err();
+        assert_eq!(error.hints(), ["set its values one by one: `--set args.set_env.0=A=b`"]);
+        let error = set(&["args.set_env.0=A=b", "args.set_env.C=d"]).unwrap_err();
+        assert_eq!(error.hints(), ["the next one that can be set is 1"]);
+        assert_eq!(set(&["args.set_env=[\"A=b\"]"]).unwrap()["args"]["set_env"][0], "A=b");
     }
 
     #[test]

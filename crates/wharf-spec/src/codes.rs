@@ -140,7 +140,7 @@ codes! {
         "Name the file: `wharf inspect FILE`.";
     402 UNKNOWN_MODEL Usage, "the file is not a model that wharf knows",
         "Another format, or a framework that wharf does not serve yet.",
-        "Save it as XGBoost `.ubj`, LightGBM text or ONNX; save it with MLEM; or write a `predict.py`.";
+        "Save it as XGBoost `.ubj`, LightGBM text, CatBoost `.cbm` or ONNX; save it with MLEM; or write a `predict.py`.";
     403 CORRUPT_MODEL Failed, "a model file is damaged",
         "It was cut off while copying, edited by hand, or is not what its name says.",
         "Save the model again, and compare sizes.";
@@ -231,6 +231,9 @@ codes! {
     510 NO_PORT Usage, "it is not known on which port an app listens",
         "Neither its image says so (`EXPOSE` in the Dockerfile) nor the command line.",
         "Say it: `wharf up TARGET -p 8000:8000` (HOST:CONTAINER), or add a line `EXPOSE 8000` to the Dockerfile.";
+    511 STILL_RUNS Timeout, "a service still runs",
+        "It was waited for its end, and it goes on.",
+        "Wait longer with `wharf wait NAME --for ended --timeout 10m`, or end it: `wharf down NAME`.";
     801 DISK_FULL Unreachable, "no space is left on the disk",
         "The disk with wharf's state, the cache or the engine's data is full.",
         "Make room: `docker system df` shows what the engine holds; `docker image prune` removes what nobody uses.";

@@ -24,10 +24,12 @@ pub const STORE: &str = "wharf.store";
 pub const READY: &str = "wharf.ready";
 /// Its first published port answers over HTTP, whatever the status.
 pub const READY_HTTP: &str = "http";
+/// The hash of a model whose files are mounted, where they are not in the image.
+pub const MOUNTED: &str = "wharf.mounted";
 /// See [`crate::seal`].
 pub const SEAL: &str = "wharf.seal";
 
-/// Returns the labels that follow from a workload itself: all but [`STORE`], [`READY`] and [`SEAL`].
+/// Returns the labels that follow from a workload itself: all but [`STORE`], [`READY`], [`MOUNTED`] and [`SEAL`].
 pub fn of(workload: &Workload) -> BTreeMap<String, String> {
     let id = &workload.id;
     let mut labels = BTreeMap::from([

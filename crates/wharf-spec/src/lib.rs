@@ -8,7 +8,7 @@
 //! - [`mod@tagged`], [`yaml`]: objects that say what they are, and the files people write;
 //! - [`object`], [`builder`], [`build_args`], [`registry`], [`mod@env`], [`server`]: MLEM's declarations, and their small
 //!   values [`version`] and [`platform`]; [`assign`]: `--set PATH=VALUE`;
-//! - [`data_type`], [`mlem`], [`project_file`], [`model`]: what a model is and how it is described;
+//! - [`data_type`], [`mlem`], [`project_file`], [`model`]: what a model is and how it is described; [`mounted`]: what of it an image does not hold;
 //! - [`dockerignore`]: what a build's context leaves out;
 //! - [`workload`], [`status`], [`label`], [`seal`]: what an engine is asked to run, and how it is known again;
 //! - [`event`]: what operations report.
@@ -58,6 +58,8 @@ pub mod mlem;
 pub mod project_file;
 
 pub mod model;
+
+pub mod mounted;
 
 pub mod dockerignore;
 

@@ -2,8 +2,11 @@
 
 use std::{fs::Metadata, os::unix::fs::MetadataExt as _};
 
+use serde::{Deserialize, Serialize};
+
 /// The state of a file. Times are nanoseconds since 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Stamp {
     pub device: u64,
     pub inode: u64,

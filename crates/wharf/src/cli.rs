@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     build, down, explain, image, inspect, lock, login, logout, logs, open, predict, ps, pull, push,
-    serve, up,
+    serve, status, up, wait,
 };
 
 const HELP: &str = "\
@@ -21,7 +21,7 @@ Start:
 Images:
   lock      Lock a model's Python packages, with their hashes
   build     Make an image, an archive of one, or a folder for `docker build`
-  push      Push a model's image, or one of a file, to a registry, without an engine
+  push      Push a model's image, or one of a file or the engine, to a registry
   pull      Fetch an image from a registry: into the engine, or a file
   image     Images of a registry: ls, show, copy, tag, rm, explain, sign, verify
   login     Check a password with a registry, and keep it
@@ -29,8 +29,10 @@ Images:
 Run:
   up        Build, run and wait until healthy; the same again changes nothing
   down      End a service and remove everything made for it
+  wait      Wait until a service is healthy, or has ended
 Look:
   ps        What runs
+  status    One service in full: state and reason, image, ports, last lines
   logs      What a service wrote
   open      The page of a service in the browser
 Set up:
@@ -99,7 +101,9 @@ pub(crate) enum Command {
     #[command(alias = "deploy", alias = "apply")]
     Up(up::UpArgs),
     Down(down::DownArgs),
+    Wait(wait::WaitArgs),
     Ps(ps::PsArgs),
+    Status(status::StatusArgs),
     Logs(logs::LogsArgs),
     Open(open::OpenArgs),
     Explain(explain::ExplainArgs),

@@ -19,6 +19,7 @@ variables! {
     WHARF_COLOR "WHARF_COLOR" "`auto`, `always` or `never`, where `--color` is not given.";
     WHARF_HELPERS "WHARF_HELPERS" "The folder of the server programs; else the folder of `wharf` itself.";
     WHARF_KEY_PASSWORD "WHARF_KEY_PASSWORD" "The password of a key that signs images.";
+    SOURCE_DATE_EPOCH "SOURCE_DATE_EPOCH" "When images that wharf assembles say that they were made, in seconds since 1970; else the start of 1980.";
     NO_COLOR "NO_COLOR" "Set to anything: no colours (no-color.org).";
     CLICOLOR_FORCE "CLICOLOR_FORCE" "Set to anything but 0: colours also into pipes.";
     TERM "TERM" "`dumb`: no colours.";

@@ -26,13 +26,10 @@ pub(crate) fn translate(args: Vec<OsString>) -> Result<Vec<OsString>> {
             build(kind, &Words::read(rest))?
         }
         ["deployment", "run", "docker_container", rest @ ..] => run(&Words::read(rest))?,
-        ["deployment", "remove", rest @ ..] => remove(&Words::read(rest))?,
+        ["deployment", "remove", rest @ ..] => on_services("down", &Words::read(rest))?,
         ["deployment", "apply", rest @ ..] => apply(&Words::read(rest))?,
-        ["deployment", verb @ ("status" | "wait"), ..] => {
-            let action = format!("there is no `deployment {verb}`");
-            return Err(Error::new(codes::FLAGS, action)
-                .hint("see what runs, and whether it is healthy, with `wharf ps -a`; `wharf up` waits by itself"));
-        }
+        ["deployment", "status", rest @ ..] => on_services("status", &Words::read(rest))?,
+        ["deployment", "wait", rest @ ..] => wait(&Words::read(rest))?,
         _ => return Ok(args),
     };
     let front = front.iter().map(|word| (*word).to_owned());
@@ -209,11 +206,40 @@ fn run(words: &Words<'_>) -> Result<Vec<String>> {
     Ok(words.command("up", args))
 }
 
-fn remove(words: &Words<'_>) -> Result<Vec<String>> {
+fn on_services(verb: &str, words: &Words<'_>) -> Result<Vec<String>> {
     match words.options.first() {
         Some((option, _)) => Err(unknown(option)),
-        None => Ok(words.command("down", words.plain.iter().map(|path| service(path)).collect())),
+        None => Ok(words.command(verb, words.plain.iter().map(|path| service(path)).collect())),
     }
+}
+
+/// MLEM asked so many times with a pause between; ours waits so long altogether.
+fn wait(words: &Words<'_>) -> Result<Vec<String>> {
+    let mut args: Vec<String> = words.plain.iter().map(|path| service(path)).collect();
+    let (mut pause, mut times) = (1.0, 0.0);
+    for (option, value) in &words.options {
+        let number = || value.parse().map_err(|_| refused(option, "give it a number"));
+        match (*option, *value) {
+            ("s" | "status", "running") => {}
+            ("s" | "status", "stopped" | "crashed") => {
+                args.extend(["--for".to_owned(), "ended".to_owned()]);
+            }
+            ("s" | "status", _) => {
+                return Err(refused(option, "wait for `running`, `stopped` or `crashed`"));
+            }
+            // Whatever comes between is waited through.
+            ("i" | "intermediate", _) => {}
+            ("p" | "poll-timeout", _) => pause = number()?,
+            ("t" | "times", _) => times = number()?,
+            _ => return Err(unknown(option)),
+        }
+    }
+    let patience: f64 = pause * times;
+    // None at all meant for ever, which a command line hardly ever means.
+    if patience > 0.0 {
+        args.extend(["--timeout".to_owned(), format!("{}s", patience.ceil())]);
+    }
+    Ok(words.command("wait", args))
 }
 
 fn apply(words: &Words<'_>) -> Result<Vec<String>> {
@@ -300,6 +326,16 @@ mod tests {
             "wharf deployment apply iris data.json -m predict_proba",
             "wharf predict iris data.json --method predict_proba",
         );
+        check("wharf deployment status deploy/iris.mlem --json", "wharf status iris --json");
+    }
+
+    #[test]
+    fn waiting_for_a_deployment_is_waiting_for_its_service() {
+        check("wharf deployment wait deploy/iris.mlem -i starting -s running", "wharf wait iris");
+        check(
+            "wharf deployment wait iris --status stopped --poll-timeout 0.5 --times 5",
+            "wharf wait iris --for ended --timeout 3s",
+        );
     }
 
     #[test]
@@ -312,7 +348,8 @@ mod tests {
             "wharf build docker -m lr --image.name x -f server=s.yaml",
             "wharf deployment run docker_container iris -m lr --ports.0 80",
             "wharf deployment run docker_container iris -m lr --rm false",
-            "wharf deployment status iris",
+            "wharf deployment status iris --rev main",
+            "wharf deployment wait iris -s unknown",
         ];
         insta::assert_snapshot!(lines.map(|line| said(line).unwrap_err().to_string()).join("\n"), @"
 `build docker` needs `--image.name NAME`
@@ -322,7 +359,8 @@ the model is missing
 MLEM's `f` cannot be honoured
 MLEM's `ports.0` cannot be honoured
 MLEM's `rm` cannot be honoured
-there is no `deployment status`
+`rev` is not understood here
+MLEM's `s` cannot be honoured
 ");
     }
 }

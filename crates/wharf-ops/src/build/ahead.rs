@@ -6,32 +6,36 @@ use wharf_model::known::{KnownFiles, Learned, Listener};
 use wharf_oci::layer::{Mode, OneFile};
 use wharf_spec::{digest::Digest, stamp::Stamp};
 
-use super::{measure, native};
+use super::{measure, native, weights::Weights};
 use crate::cache::{FileCache, KnownLayer};
 
 /// What is known of files, for who recognises a model to make an image of it.
 #[derive(Debug)]
-pub struct Ahead<'a>(pub &'a FileCache);
+pub struct Ahead<'a> {
+    pub cache: &'a FileCache,
+    /// What may be mounted becomes no layer.
+    pub weights: Weights,
+}
 
 impl KnownFiles for Ahead<'_> {
     fn find(&self, stamp: &Stamp) -> Option<Learned> {
-        self.0.find(stamp)
+        self.cache.find(stamp)
     }
 
     fn keep(&self, file: &File, before: &Stamp, learned: &Learned) {
-        self.0.keep(file, before, learned);
+        self.cache.keep(file, before, learned);
     }
 
     fn count(&self, bytes: u64) {
-        self.0.count(bytes);
+        self.cache.count(bytes);
     }
 
     /// Only what is a layer of its own is known well enough before all files are.
     fn listener(&self, place: &str, size: u64) -> Option<Box<dyn Listener + '_>> {
         let path = native::in_bundle(place);
-        let is_alone = size >= native::OWN_LAYER_BYTES;
+        let is_alone = size >= native::OWN_LAYER_BYTES && !self.weights.may_mount(size);
         let layer = is_alone.then(|| OneFile::new(&path, Mode::Plain, size).ok()).flatten()?;
-        Some(Box::new(Measuring { cache: self.0, path, layer }))
+        Some(Box::new(Measuring { cache: self.cache, path, layer }))
     }
 }
 
@@ -76,7 +80,7 @@ mod tests {
         let later = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 33);
         let cache = FileCache::of(&home.path().join("cache"), Path::new("/nowhere"), later);
         let content = fs::read(&path).unwrap();
-        let ahead = Ahead(&cache);
+        let ahead = Ahead { cache: &cache, weights: Weights::Image };
         let mut listener = ahead.listener("weights.bin", size).unwrap();
         content.chunks(1 << 20).for_each(|piece| listener.hear(piece));
         listener.finish(cache.hash(&path).unwrap());
@@ -90,8 +94,14 @@ mod tests {
     }
 
     #[test]
-    fn small_files_share_a_layer_and_are_not_heard() {
+    fn what_becomes_no_layer_of_its_own_is_not_heard() {
         let cache = FileCache::off();
-        assert!(Ahead(&cache).listener("wharf.yaml", 100).is_none());
+        let heard = |weights, size| {
+            Ahead { cache: &cache, weights }.listener("weights.bin", size).is_some()
+        };
+        assert!(!heard(Weights::Image, 100));
+        assert!(heard(Weights::Image, 1 << 30));
+        assert!(!heard(Weights::Auto, 1 << 30));
+        assert!(!heard(Weights::Mount, native::OWN_LAYER_BYTES));
     }
 }

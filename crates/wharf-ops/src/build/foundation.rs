@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use wharf_oci::{
     descriptor::{Descriptor, LAYER_GZIP},
     error::OciError,
-    image::{Base, ImageLayer},
+    image::{Base, Image, ImageLayer},
     wheel::{
         Wheel,
         install::Wanted,
@@ -14,16 +14,16 @@ use wharf_oci::{
         target::Target as Layout,
     },
 };
-use wharf_spec::{codes, digest::Digest, model::PythonNeeds};
+use wharf_spec::{codes, digest::Digest, event::Event, model::PythonNeeds, reference::Reference};
 
 use super::{Inputs, ground, ground::Ground, key, native, python};
 use crate::{
     cache::{FileCache, KnownWheels},
     error::{Error, Result},
-    images::Transfer,
+    images::{Transfer, engine::EngineStore},
     python::{
         Packages,
-        resolve::{LockPlace, LockRequest, Update},
+        resolve::{self, LockPlace, LockRequest, Locked, Update},
         target::Target,
         wheels::LockedWheel,
     },
@@ -35,12 +35,36 @@ use crate::{
 pub struct Supplies {
     /// For the base.
     pub transfer: Transfer,
+    /// For a base that no registry gives, where an engine may be asked.
+    pub engine: Option<EngineStore>,
     /// For the wheels.
     pub packages: Packages,
     /// Where the model's lock lies.
     pub place: LockPlace,
     /// The minor version of this machine's own Python.
     pub python_of_machine: Option<String>,
+}
+
+impl Supplies {
+    /// Says whether there is an engine that has an image.
+    pub(super) async fn engine_has(&self, reference: &Reference) -> bool {
+        match &self.engine {
+            Some(engine) => engine.has(reference).await.unwrap_or(false),
+            None => false,
+        }
+    }
+
+    /// Takes an image out of the engine.
+    pub(super) async fn take(&self, reference: &Reference) -> Result<Image> {
+        let Some(engine) = &self.engine else {
+            let action = format!("no engine can be asked for `{reference}`");
+            return Err(Error::new(codes::NEEDS_ENGINE, action)
+                .hint("`wharf ps` says what is wrong with the engine"));
+        };
+        let what = format!("taking {reference} out of the engine");
+        self.transfer.reporter.report(Event::Started { what });
+        self.transfer.unless_cancelled(engine.take(reference)).await
+    }
 }
 
 /// The lower part of an image.
@@ -50,6 +74,8 @@ pub(super) struct Foundation {
     pub(super) layers: Vec<ImageLayer>,
     /// The digest of everything that it is made of.
     pub(super) key: Digest,
+    /// The digest of the lock that names the wheels.
+    pub(super) lock: Option<Digest>,
     wheels: Vec<LockedWheel>,
 }
 
@@ -59,12 +85,13 @@ impl Foundation {
         let needs = python::needs(inputs.model);
         refuse_system_packages(inputs.model.card.name.as_str(), &needs)?;
         let Ground { base, target } = ground::find(inputs, supplies).await?;
-        let wheels = if needs.requirements.is_empty() {
-            Vec::new()
+        let (lock, wheels) = if needs.requirements.is_empty() {
+            (None, Vec::new())
         } else {
-            wheels(supplies, &needs, &target).await.map_err(|error| {
+            let (lock, wheels) = wheels(supplies, &needs, &target).await.map_err(|error| {
                 error.hint("or let an engine install the requirements: `wharf build` without `--builder native`, into the engine")
-            })?
+            })?;
+            (Some(lock), wheels)
         };
         let (cache, named, files) = (inputs.cache.clone(), named(&needs), wheels.clone());
         let making = tokio::task::spawn_blocking(move || layers(&cache, &files, &named, &target));
@@ -76,13 +103,12 @@ impl Foundation {
         parts.push(base.name.clone().unwrap_or_default());
         parts.extend(keys.iter().map(Digest::to_string));
         let key = key(&parts.iter().map(String::as_str).collect::<Vec<_>>());
-        Ok(Self { base, layers, key, wheels })
+        Ok(Self { base, layers, key, lock, wheels })
     }
 
     /// Returns what the base is called, the same on every machine.
     pub(super) fn base_name(&self) -> String {
-        let digest = || self.base.image.manifest().descriptor().digest.to_string();
-        self.base.name.clone().unwrap_or_else(digest)
+        base_name(&self.base)
     }
 
     /// Returns what of others is in it.
@@ -94,6 +120,12 @@ impl Foundation {
         });
         std::iter::once(base).chain(wheels).collect()
     }
+}
+
+/// Returns what a base is called, the same on every machine: a path is not.
+pub(super) fn base_name(base: &Base) -> String {
+    let digest = || base.image.manifest().descriptor().digest.to_string();
+    base.name.clone().unwrap_or_else(digest)
 }
 
 fn refuse_system_packages(name: &str, needs: &PythonNeeds) -> Result<()> {
@@ -109,12 +141,19 @@ fn refuse_system_packages(name: &str, needs: &PythonNeeds) -> Result<()> {
     ))
 }
 
-/// Brings the wheels of a lock into the cache; the lock is made where it is missing.
+/// Returns the digest of the lock that an image would be made from, where one is there that fits.
+pub(super) fn lock_there(supplies: &Supplies, needs: &PythonNeeds) -> Result<Option<Digest>> {
+    let locked = supplies.place.read()?;
+    let fits = |locked: &Locked| locked.lock.inputs == Some(resolve::inputs(needs));
+    Ok(locked.filter(fits).map(|locked| locked.lock.digest()))
+}
+
+/// Brings the wheels of a lock into the cache; the lock is made where it is missing. Returns its digest, too.
 async fn wheels(
     supplies: &Supplies,
     needs: &PythonNeeds,
     target: &Target,
-) -> Result<Vec<LockedWheel>> {
+) -> Result<(Digest, Vec<LockedWheel>)> {
     let Supplies { packages, place, .. } = supplies;
     let there = place.read()?.and_then(|locked| locked.lock.requires_python);
     let named = needs.version.as_deref().and_then(|version| version.parse().ok());
@@ -123,7 +162,8 @@ async fn wheels(
     let request = LockRequest { needs, python, place, update: Update::WhenChanged };
     let locked = packages.lock(&request).await?;
     let chosen = locked.lock.choose(target)?;
-    packages.with_needs(needs).wheels(&chosen, locked.folder()).await
+    let wheels = packages.with_needs(needs).wheels(&chosen, locked.folder()).await?;
+    Ok((locked.lock.digest(), wheels))
 }
 
 /// Returns the packages that the requirements name, as indexes have them.

@@ -8,8 +8,9 @@ use wharf_oci::{
 };
 use wharf_spec::{codes, platform::Platform};
 
-use super::{Inputs, foundation::Supplies, python};
+use super::{Inputs, foundation::Supplies, python, way::Pull};
 use crate::{
+    context::cancelled,
     error::{Error, Result},
     images::source::Source,
     python::target::{Libc, Python, Target},
@@ -28,7 +29,7 @@ pub(super) struct Ground {
     pub(super) target: Target,
 }
 
-/// Finds the base: in a registry, a layout or an archive. Of its layers nothing is read.
+/// Finds the base: in a registry, a layout or an archive, where of its layers nothing is read; or in the engine.
 pub(super) async fn find(inputs: &Inputs<'_>, supplies: &Supplies) -> Result<Ground> {
     let name = python::base_name(inputs, supplies.python_of_machine.as_deref());
     let source = name.parse::<Source>()?.below(&inputs.model.folder);
@@ -36,10 +37,12 @@ pub(super) async fn find(inputs: &Inputs<'_>, supplies: &Supplies) -> Result<Gro
     let os = "linux".to_owned();
     let wanted = ImagePlatform { os, architecture: architecture.to_owned(), variant: None };
     let which = Which::For(wanted.clone());
-    let image = source.image(&which, &supplies.transfer).await.map_err(|error| {
+    let pull = inputs.recipe.way.pull;
+    let found = Found::look(&source, &which, pull, supplies).await.map_err(|error| {
         Error::wrap(format!("there is no base image `{name}` to build upon"), error)
             .hint("name one of a registry, or a file, with `--base IMAGE`: `--base oci-archive:python.tar`")
     })?;
+    let Found { image, is_of_registry } = found;
     check_platform(&name, &image, &wanted)?;
     let platform = match architecture {
         "arm64" => Platform::LinuxArm64,
@@ -49,9 +52,36 @@ pub(super) async fn find(inputs: &Inputs<'_>, supplies: &Supplies) -> Result<Gro
     let facts = Facts::of(image.config());
     let python = facts.python(&name, chosen)?;
     let target = Target { python, platform, libc: facts.libc(&name) };
-    // A path would make another image on another machine.
-    let name = matches!(source, Source::Registry(_)).then_some(name);
+    // A path would make another image on another machine; and of the engine's nobody else knows the manifest.
+    let name = is_of_registry.then_some(name);
     Ok(Ground { base: Base { image, name }, target })
+}
+
+/// A base that was found.
+struct Found {
+    image: Image,
+    is_of_registry: bool,
+}
+
+impl Found {
+    /// Looks where the source says. What a registry does not give may be in the engine: its layers are written to a file
+    /// first, so the registry, of which no layer is needed yet, is asked before it.
+    async fn look(source: &Source, which: &Which, pull: Pull, supplies: &Supplies) -> Result<Self> {
+        let Source::Registry(reference) = source else {
+            let image = source.image(which, &supplies.transfer).await?;
+            return Ok(Self { image, is_of_registry: false });
+        };
+        if pull != Pull::Never {
+            match source.image(which, &supplies.transfer).await {
+                Ok(image) => return Ok(Self { image, is_of_registry: true }),
+                Err(error) if !supplies.engine_has(reference).await => return Err(error),
+                Err(_) if supplies.transfer.cancel.is_cancelled() => return Err(cancelled()),
+                Err(_) => {}
+            }
+        }
+        let image = supplies.take(reference).await?;
+        Ok(Self { image, is_of_registry: false })
+    }
 }
 
 /// A manifest that stands alone is for whatever it is for.

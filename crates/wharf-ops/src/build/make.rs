@@ -8,9 +8,9 @@ use wharf_oci::{archive, error::OciError, image::Image, layout};
 use wharf_spec::{codes, reference::Reference};
 
 use super::{
-    Built, Existing, Inputs, docker_dir, engine_images,
-    foundation::Supplies,
-    native,
+    Built, Existing, Inputs, default_reference, docker_dir, engine_images,
+    foundation::{self, Supplies},
+    ground, native,
     output::{self, Output, Taken},
     parts::{self, Part},
     python,
@@ -19,6 +19,7 @@ use super::{
 use crate::{
     context::{Context, Helpers, cancelled},
     error::{Error, Result},
+    images::source::Source,
     service,
     store::folder::FolderStore,
 };
@@ -116,39 +117,49 @@ pub async fn plan(
 ) -> Result<Vec<PlannedPart>> {
     check(model, request)?;
     let inputs = Inputs::gather(workshop.helpers, model, &request.recipe).await?;
-    let native = model.card.runtime.is_native();
-    let base = (!native).then(|| python::base_name(&inputs, workshop.python_of_machine));
-    let there = match workshop.engine {
-        Some(engine) => {
-            Some(labels_there(engine, &inputs, &request.references, base.as_deref()).await?)
+    let runtime = model.card.runtime;
+    let mut base =
+        (!runtime.is_native()).then(|| python::base_name(&inputs, workshop.python_of_machine));
+    let mut lock = None;
+    let is_assembled = request.recipe.is_assembled(runtime, &request.outputs);
+    if let Some(supplies) = workshop.supplies.filter(|_| is_assembled) {
+        lock = foundation::lock_there(supplies, &python::needs(model))?;
+        if base.as_deref().is_some_and(Source::is_path) {
+            base = Some(foundation::base_name(&ground::find(&inputs, supplies).await?.base));
         }
+    }
+    let there = match workshop.engine {
+        Some(engine) => labels_there(engine, &inputs, request, base.as_deref()).await?,
         None => None,
     };
-    let parts = parts::parts(&inputs, base.as_deref())?.into_iter().map(|part| PlannedPart {
+    let parts = parts::parts(&inputs, base.as_deref(), lock)?.into_iter().map(|part| PlannedPart {
         is_unchanged: there.as_ref().map(|labels| part.is_in(labels)),
         part,
     });
     Ok(parts.collect())
 }
 
-/// Returns the labels of the image that the engine has under the first name; none where it has no such image.
+/// Returns the labels of the image that the engine has under the first name: none where it has no such image, `None`
+/// where the name follows from what is not known before the image is made.
 async fn labels_there(
     engine: &Context,
     inputs: &Inputs<'_>,
-    references: &[Reference],
+    request: &MakeRequest,
     base: Option<&str>,
-) -> Result<BTreeMap<String, String>> {
+) -> Result<Option<BTreeMap<String, String>>> {
     let images = engine.images()?;
-    let base_id = match base {
-        None => "scratch".to_owned(),
-        Some(base) => match images.find(base).await? {
-            Some(facts) => facts.id,
-            None => return Ok(BTreeMap::new()),
+    let is_assembled = request.recipe.is_assembled(inputs.model.card.runtime, &request.outputs);
+    let name = match (request.references.first(), base) {
+        (Some(name), _) => name.clone(),
+        (None, None) => default_reference(&inputs.model.card, &inputs.native_key())?,
+        (None, Some(_)) if is_assembled => return Ok(None),
+        (None, Some(base)) => match images.find(base).await? {
+            Some(facts) => default_reference(&inputs.model.card, &inputs.key(&facts.id))?,
+            None => return Ok(Some(BTreeMap::new())),
         },
     };
-    let names = inputs.references(references, &inputs.key(&base_id))?;
-    let found = images.find(&names[0].to_string()).await?;
-    Ok(found.map(|facts| facts.labels).unwrap_or_default())
+    let found = images.find(&name.to_string()).await?;
+    Ok(Some(found.map(|facts| facts.labels).unwrap_or_default()))
 }
 
 fn check(model: &Model, request: &MakeRequest) -> Result<()> {

@@ -1,10 +1,11 @@
 //! A model becomes an image: nothing is built when the same inputs were built before.
 //!
-//! - [`output`]: where it goes; [`recipe`]: how it is made, checked by name; [`way`]: by whom; [`make`]: all outputs of one command;
+//! - [`output`]: where it goes; [`recipe`]: how it is made, checked by name; [`way`]: by whom, [`weights`]: with or without the model's files; [`make`]: all outputs of one command;
 //! - `native`, `python`: images of the two families of kinds; `docker_dir`, `dockerfile`, `template`: folders for
 //!   `docker build`; `by_dockerfile`: images of such folders;
 //! - [`foundation`]: base and packages of images with Python that wharf assembles itself; `ground`: finding the base;
 //! - [`parts`]: what an image is made of, and what of it changed; `bill`: the same for its SBOM;
+//! - `annotations`: what its manifest says of it;
 //! - `measure`, [`ahead`]: the digests of layers, with as little reading as can be.
 
 pub mod output;
@@ -12,6 +13,8 @@ pub mod output;
 pub mod recipe;
 
 pub mod way;
+
+pub mod weights;
 
 pub mod make;
 
@@ -22,6 +25,8 @@ pub mod foundation;
 mod ground;
 
 mod bill;
+
+mod annotations;
 
 pub(crate) mod native;
 
@@ -55,6 +60,7 @@ use self::{
     output::Output,
     recipe::Recipe,
     way::{Builder, Cache, Way},
+    weights::Weights,
 };
 use crate::{
     cache::FileCache,
@@ -67,8 +73,14 @@ use crate::{
 /// The label of an image that holds the digest of everything it was built from.
 pub(crate) const KEY_LABEL: &str = "io.wharf.build.key";
 
+/// The label of an image that holds the digest of the lock that its packages were installed from.
+const LOCK_LABEL: &str = "io.wharf.lock";
+
 /// Changes when the same inputs would be laid out otherwise, so that older images are not taken for new ones.
 const FRAMING: &str = "wharf image v1";
+
+/// What [`Built::by`] calls wharf itself.
+const NATIVE: &str = "native";
 
 /// Where the server program lies in every image.
 pub(crate) const SERVER_PATH: &str = "/wharf-serve";
@@ -90,6 +102,17 @@ pub struct BuildOptions {
     /// The name of the image, in place of `wharf/<model>:<key>`.
     pub reference: Option<Reference>,
     pub way: Way,
+    /// Where the container finds the model's files.
+    pub weights: Weights,
+}
+
+/// What an image of a model holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Packing {
+    #[default]
+    ServerAndModel,
+    /// The model is mounted into the container, so one image serves all of its versions.
+    ServerAlone,
 }
 
 /// What happens to another image of the same name.
@@ -138,23 +161,18 @@ pub async fn build(
     store: &FolderStore,
     model: &Model,
     options: &BuildOptions,
+    packing: Packing,
 ) -> Result<Built> {
     let recipe = Recipe::with_base(options.base.clone()).by(options.way);
     recipe.check(model.card.runtime, &[Output::Engine])?;
-    if recipe.is_assembled(model.card.runtime, &[]) && !model.card.runtime.is_native() {
-        return Err(not_here());
-    }
-    let inputs = Inputs::gather(&context.helpers, model, &recipe).await?;
+    let inputs = Inputs { packing, ..Inputs::gather(&context.helpers, model, &recipe).await? };
+    let inputs = match recipe.is_assembled(model.card.runtime, &[]) {
+        true => inputs.upon(context.supplies.as_ref()).await?,
+        false => inputs,
+    };
     let references: Vec<_> = options.reference.iter().cloned().collect();
     let mut images = engine_images(context, store, &inputs, &references, Existing::Replace).await?;
     Ok(images.remove(0))
-}
-
-fn not_here() -> Error {
-    let action = "a model that runs Python is deployed from an image that its engine builds, or from one that is there";
-    Error::new(codes::UNSUPPORTED_FIELD, action).hint(
-        "assemble the image first: `wharf build MODEL --builder native -t NAME`, then `wharf up NAME`",
-    )
 }
 
 /// An image that was assembled, and what it is made of.
@@ -184,6 +202,7 @@ pub async fn assemble(
 struct Inputs<'a> {
     model: &'a Model,
     recipe: &'a Recipe,
+    packing: Packing,
     program: PathBuf,
     program_hash: Digest,
     cache: Arc<FileCache>,
@@ -198,7 +217,8 @@ impl<'a> Inputs<'a> {
         let cache = helpers.cache.clone();
         let program_hash = hash_file(&cache, &program).await?;
         let (foundation, assembled) = (None, OnceLock::new());
-        Ok(Self { model, recipe, program, program_hash, cache, foundation, assembled })
+        let packing = Packing::default();
+        Ok(Self { model, recipe, packing, program, program_hash, cache, foundation, assembled })
     }
 
     /// Returns the same for an image that wharf assembles itself: one with Python needs a foundation.
@@ -213,16 +233,28 @@ impl<'a> Inputs<'a> {
 
     /// Returns the digest of everything that an image on this base is built from.
     fn key(&self, base: &str) -> Digest {
-        let (program, card) = (self.program_hash.to_string(), self.model.card.hash().to_string());
-        key(&[FRAMING, base, &program, &card, &self.recipe.key()])
+        let program = self.program_hash.to_string();
+        let model = match self.packing {
+            Packing::ServerAndModel => self.model.card.hash().to_string(),
+            Packing::ServerAlone => String::new(),
+        };
+        key(&[FRAMING, base, &program, &model, &self.recipe.key()])
     }
 
     /// Returns the key of the image that wharf assembles itself.
     fn native_key(&self) -> Digest {
-        match &self.foundation {
-            None => self.key("scratch"),
-            Some(foundation) => self.key(&foundation.key.to_string()),
+        let foundation = self.foundation.as_ref();
+        let lower = foundation.map_or_else(|| "scratch".to_owned(), |it| it.key.to_string());
+        let own = self.key(&lower);
+        match &self.recipe.created {
+            None => own,
+            Some(created) => key(&["created", created, &own.to_string()]),
         }
+    }
+
+    /// Returns the digest of the lock that its packages come from, where wharf installs them.
+    fn lock(&self) -> Option<Digest> {
+        self.foundation.as_ref().and_then(|foundation| foundation.lock)
     }
 
     /// Returns the image that wharf assembles itself; its layers are read for their digests by the first call.
@@ -246,9 +278,20 @@ impl<'a> Inputs<'a> {
     /// Returns the labels of an image with this key.
     fn labels(&self, key: &Digest, base: Option<&str>) -> Result<Vec<(String, String)>> {
         let mut labels = vec![(KEY_LABEL.to_owned(), key.to_string())];
-        labels.extend(model_labels(self.model));
-        labels.push((parts::LABEL.to_owned(), parts::as_label(&parts::parts(self, base)?)));
+        labels.extend(self.content_labels());
+        let parts = parts::parts(self, base, self.lock())?;
+        labels.push((parts::LABEL.to_owned(), parts::as_label(&parts)));
         Ok(labels)
+    }
+
+    /// Returns the labels that say what an image holds.
+    fn content_labels(&self) -> Vec<(String, String)> {
+        let model = match self.packing {
+            Packing::ServerAndModel => model_labels(self.model),
+            Packing::ServerAlone => Vec::new(),
+        };
+        let lock = self.lock().map(|lock| (LOCK_LABEL.to_owned(), lock.to_string()));
+        model.into_iter().chain(lock).collect()
     }
 }
 
@@ -297,10 +340,11 @@ async fn engine_images(
                 installer.build(inputs, base, &reference, &labels).await?
             }
         };
-        let by = if base.is_some() { context.engine.name() } else { "native" };
+        let by = if base.is_some() { context.engine.name() } else { NATIVE };
         let base = base.as_ref().map_or(lower.as_str(), |base| base.name.as_str());
         let built = Built { reference, facts, key, reused, sent, by };
-        built.tell(context, format!("{base} + server, by {by}"), start);
+        let whom = if by == NATIVE { "wharf itself" } else { by };
+        built.tell(context, format!("{base} + server, by {whom}"), start);
         images.push(built);
     }
     Ok(images)

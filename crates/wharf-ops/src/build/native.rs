@@ -11,14 +11,17 @@ use wharf_model::recognise::{FileSource, Model};
 use wharf_oci::{
     archive,
     error::OciError,
-    image::{CREATED, Empty, HealthConfig, Image, ImageLayer, Making, NamedLayer, RunConfig},
+    image::{Empty, HealthConfig, Image, ImageLayer, Making, NamedLayer, RunConfig},
     layer::{Content, Entry, Layer, Mode},
 };
 use wharf_spec::{
     codes, error::Explain as _, event::Event, model::CARD_FILE, reference::Reference,
 };
 
-use super::{BUNDLE_PATH, Inputs, SERVER_PATH, SERVER_PORT, USER, foundation::Foundation, measure};
+use super::{
+    BUNDLE_PATH, Inputs, Packing, SERVER_PATH, SERVER_PORT, USER, annotations,
+    foundation::Foundation, measure,
+};
 use crate::{
     context::Context,
     error::{Error, Result},
@@ -29,19 +32,20 @@ pub(super) const OWN_LAYER_BYTES: u64 = 16 << 20;
 
 /// Reads all layers that are not known for their digests, and returns the image.
 pub(super) async fn assemble(inputs: &Inputs<'_>) -> Result<Image> {
-    let (titles, layers): (Vec<_>, Vec<_>) = plan(inputs.model, &inputs.program)?
-        .into_iter()
-        .map(|(title, entries)| (title, Layer::new(entries)))
-        .unzip();
+    let (titles, layers): (Vec<_>, Vec<_>) =
+        plan(inputs)?.into_iter().map(|(title, entries)| (title, Layer::new(entries))).unzip();
     let run = run_config(inputs)?;
     let architecture = inputs.recipe.architecture();
+    let created = inputs.recipe.created().to_owned();
+    let annotations = annotations::of(inputs);
     let cache = inputs.cache.clone();
     let foundation = inputs.foundation.clone();
     let assembled = tokio::task::spawn_blocking(move || {
         let layers = measure::all(&cache, layers)?.into_iter().zip(titles);
         let own = layers.map(|(layer, title)| ImageLayer::of(NamedLayer { title, layer }));
         let own: Vec<_> = own.collect::<Result<_, OciError>>()?;
-        let making = |layers| Making { layers, run: &run, architecture, created: CREATED };
+        let created = created.as_str();
+        let making = |layers| Making { layers, run: &run, architecture, created, annotations };
         match foundation {
             None => Ok(Image::of(making(own))),
             Some(Foundation { base, layers, .. }) => {
@@ -53,14 +57,19 @@ pub(super) async fn assemble(inputs: &Inputs<'_>) -> Result<Image> {
 }
 
 /// Returns the layers with their titles: big files, the server, and everything small.
-pub(super) fn plan(model: &Model, server: &Path) -> Result<Vec<(String, Vec<Entry>)>> {
+pub(super) fn plan(inputs: &Inputs<'_>) -> Result<Vec<(String, Vec<Entry>)>> {
+    let Inputs { model, program: server, packing, .. } = inputs;
+    let program = model.card.runtime.program();
+    let server = (format!("server {program}"), vec![server_entry(server)?]);
+    if *packing == Packing::ServerAlone {
+        return Ok(vec![server]);
+    }
     let (big, small): (Vec<_>, Vec<_>) = bundle_entries(model)
         .into_iter()
         .partition(|entry| entry.content.size() >= OWN_LAYER_BYTES);
     let big = big.into_iter().map(|entry| (format!("weights {}", entry.path), vec![entry]));
     let mut layers: Vec<_> = big.collect();
-    let program = model.card.runtime.program();
-    layers.push((format!("server {program}"), vec![server_entry(server)?]));
+    layers.push(server);
     layers.push((format!("model {}", model.card.name), small));
     Ok(layers)
 }
@@ -82,7 +91,8 @@ pub(super) fn bundle_entries(model: &Model) -> Vec<Entry> {
         .collect()
 }
 
-pub(super) fn in_bundle(path: &str) -> String {
+/// Returns where a file of the bundle lies in an image, from its root.
+pub(crate) fn in_bundle(path: &str) -> String {
     format!("{}/{path}", BUNDLE_PATH.trim_start_matches('/'))
 }
 

@@ -1,6 +1,6 @@
 //! Where a build goes: the engine, a folder or a file. Folders and files appear whole or not at all.
 
-mod sibling;
+pub(crate) mod sibling;
 
 use std::{
     fmt, fs,

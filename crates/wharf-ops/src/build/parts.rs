@@ -38,24 +38,37 @@ pub(super) fn as_label(parts: &[Part]) -> String {
     parts.iter().map(Part::short).collect::<Vec<_>>().join(",")
 }
 
-/// Returns the parts of an image, the lowest first; nothing is read but the names and sizes of files.
-pub(super) fn parts(inputs: &Inputs<'_>, base: Option<&str>) -> Result<Vec<Part>> {
-    let Inputs { model, recipe, program, .. } = inputs;
+/// Returns the parts of an image, the lowest first; nothing is read but the names and sizes of files. What packages
+/// the requirements come to is known by their lock, where there is one.
+pub(super) fn parts(
+    inputs: &Inputs<'_>,
+    base: Option<&str>,
+    lock: Option<Digest>,
+) -> Result<Vec<Part>> {
+    let Inputs { model, recipe, .. } = inputs;
     let mut parts = Vec::new();
     if let Some(base) = base {
         parts.push(Part { title: format!("base {base}"), key: key(&["base", base]), size: None });
         let needs = python::needs(model);
-        for (title, lines) in [
-            ("system packages", &needs.system_packages),
-            ("Python requirements", &needs.requirements),
+        for (title, lines, lock) in [
+            ("system packages", &needs.system_packages, None),
+            ("Python requirements", &needs.requirements, lock),
         ] {
-            if !lines.is_empty() {
-                let key = key(&[title, base, &lines.join("\n"), &needs.extra_indexes.join("\n")]);
-                parts.push(Part { title: format!("{} {title}", lines.len()), key, size: None });
-            }
+            let count = lines.len();
+            let (title, key) = match lock {
+                _ if lines.is_empty() => continue,
+                Some(lock) => {
+                    (format!("{count} {title}, locked"), key(&[title, &lock.to_string()]))
+                }
+                None => {
+                    let indexes = needs.extra_indexes.join("\n");
+                    (format!("{count} {title}"), key(&[title, base, &lines.join("\n"), &indexes]))
+                }
+            };
+            parts.push(Part { title, key, size: None });
         }
     }
-    for (title, entries) in native::plan(model, program)? {
+    for (title, entries) in native::plan(inputs)? {
         let hashes: Vec<_> = entries.iter().map(|entry| hash(inputs, entry)).collect();
         let texts: Vec<_> = hashes.iter().map(String::as_str).collect();
         let size = entries.iter().map(|entry| entry.content.size()).sum();

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use wharf_oci::image::CREATED;
 use wharf_spec::{
     build_args::{DockerBuildArgs, PACKAGE_CLEAN_CMD, PACKAGE_INSTALL_CMD, RUN_CMD, Variable},
     codes,
@@ -30,6 +31,8 @@ pub struct Recipe {
     pub(super) build_args: Vec<(String, String)>,
     pub(super) env: Vec<(String, String)>,
     pub(super) way: Way,
+    /// When the image was made, where it is to say so.
+    pub(super) created: Option<String>,
 }
 
 impl Recipe {
@@ -68,7 +71,7 @@ impl Recipe {
         };
         let build_args = values(&args.build_arg)?;
         let env = values(&args.set_env)?;
-        Ok(Self { args, build_args, env, way: Way::default() })
+        Ok(Self { args, build_args, env, ..Self::default() })
     }
 
     /// Returns a recipe that chooses a base image alone.
@@ -81,6 +84,12 @@ impl Recipe {
     #[must_use]
     pub fn by(self, way: Way) -> Self {
         Self { way, ..self }
+    }
+
+    /// Returns the recipe for an image that says it was made then. Only images that wharf assembles itself say so.
+    #[must_use]
+    pub fn created_at(self, created: Option<String>) -> Self {
+        Self { created, ..self }
     }
 
     /// Says whether the engine builds the folder that `--to context:PATH` would write: where it is asked for, and
@@ -141,9 +150,8 @@ impl Recipe {
         for (name, is_given) in self.of_dockerfiles() {
             refuse(name, is_given, "wharf assembles this image itself, and runs nothing for it")?;
         }
-        if self.way.pull != Pull::Missing {
-            let action =
-                "`--pull` has no effect: the base of this image is not taken from an engine";
+        if self.way.pull == Pull::Always {
+            let action = "`--pull always` has no effect: the registry is asked for the base of this image each time";
             return Err(Error::new(codes::UNSUPPORTED_FIELD, action).hint("leave `--pull` out"));
         }
         if outputs.contains(&Output::Engine) { self.check_platform() } else { Ok(()) }
@@ -151,8 +159,9 @@ impl Recipe {
 
     fn check_native(&self) -> Result<()> {
         if let Some(base) = self.args.base_image.as_deref().filter(|base| *base != "scratch") {
-            let action = format!("`--base {base}` has no effect: this model needs no base image");
-            return Err(Error::new(codes::UNSUPPORTED_FIELD, action).hint("leave `--base` out"));
+            let action = format!("the base image `{base}` has no effect: this model needs none");
+            return Err(Error::new(codes::UNSUPPORTED_FIELD, action)
+                .hint("leave out `--base`, or `base_image` of the declaration"));
         }
         if self.way.pull != Pull::Missing {
             let action = "`--pull` has no effect: this model needs no base image";
@@ -170,7 +179,7 @@ impl Recipe {
         match self.args.platform {
             Some(platform) if Some(platform) != Platform::of_this_machine() => {
                 let action =
-                    format!("`--platform {platform}` is not what this machine's engine runs");
+                    format!("the platform {platform} is not what this machine's engine runs");
                 Err(Error::new(codes::UNSUPPORTED_FIELD, action).hint("use `--to context:PATH`"))
             }
             _ => Ok(()),
@@ -212,7 +221,7 @@ impl Recipe {
                 let runs_on =
                     runs_on.map_or_else(|| "another platform".to_owned(), |it| it.to_string());
                 let action = format!(
-                    "`--platform {wanted}`: the server program `{}` is for {runs_on}",
+                    "the image is to be for {wanted}, and the server program `{}` is for {runs_on}",
                     program.display()
                 );
                 Err(Error::new(codes::UNSUPPORTED_FIELD, action).hint(format!(
@@ -227,6 +236,11 @@ impl Recipe {
     /// Returns the architecture of the image.
     pub(super) fn architecture(&self) -> &'static str {
         self.args.platform.map_or_else(super::native::architecture, Platform::architecture)
+    }
+
+    /// Returns when the image says that it was made.
+    pub(super) fn created(&self) -> &str {
+        self.created.as_deref().unwrap_or(CREATED)
     }
 
     /// Returns what of the recipe makes an image another one, as one text.

@@ -42,12 +42,18 @@ pub struct Way {
     pub cache: Cache,
 }
 
-/// Why a text is no builder, or no policy for pulls.
+/// Why a text is none of the words that a flag takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is none of {known}")]
 pub struct ParseWayError {
     text: String,
     known: &'static str,
+}
+
+impl ParseWayError {
+    pub(super) fn new(text: &str, known: &'static str) -> Self {
+        Self { text: text.to_owned(), known }
+    }
 }
 
 impl Builder {
@@ -78,7 +84,7 @@ impl FromStr for Builder {
             "native" => Ok(Self::Native),
             "docker" => Ok(Self::Docker),
             "podman" => Ok(Self::Podman),
-            _ => Err(ParseWayError { text: text.to_owned(), known }),
+            _ => Err(ParseWayError::new(text, known)),
         }
     }
 }
@@ -91,10 +97,7 @@ impl FromStr for Pull {
             "missing" => Ok(Self::Missing),
             "always" => Ok(Self::Always),
             "never" => Ok(Self::Never),
-            _ => Err(ParseWayError {
-                text: text.to_owned(),
-                known: "`missing`, `always` and `never`",
-            }),
+            _ => Err(ParseWayError::new(text, "`missing`, `always` and `never`")),
         }
     }
 }

@@ -9,6 +9,8 @@ pub mod ports;
 
 mod another;
 
+mod mounted;
+
 pub(crate) mod ready;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
@@ -24,7 +26,7 @@ use wharf_spec::{
 };
 
 use crate::{
-    build::Built,
+    build::{Built, Packing},
     context::{Context, cancelled},
     error::{Error, Result},
     service::{self, Owner},
@@ -34,6 +36,7 @@ use crate::{
         record::{DeploymentRecord, PortOwner, RECORD_SCHEMA, Release},
     },
 };
+use mounted::MountedModel;
 use ports::Publish;
 use source::Source;
 
@@ -108,10 +111,21 @@ async fn make_so(
     if let Some(before) = &before {
         another::refuse(source, request, before)?;
     }
-    let built = source.build(context, store).await?;
+    let packing = source.packing(context)?;
+    let built = source.build(context, store, packing).await?;
     context.check_cancelled()?;
     let there = check_owner(context, store, request).await?;
     let mut workload = workload(context, source, request, &built, &there)?;
+    let mounted = match (packing, source) {
+        (Packing::ServerAlone, Source::Model { model, .. }) => {
+            Some(MountedModel::lay(context, store, &record, model)?)
+        }
+        _ => None,
+    };
+    if let Some(mounted) = &mounted {
+        workload.mounts.extend(mounted.mounts.clone());
+        workload.labels.insert(label::MOUNTED.to_owned(), mounted.hash.to_string());
+    }
     seal(context, store, &mut workload);
     let deployed = match unchanged(context, &workload, &there).await {
         Some(status) => {
@@ -123,10 +137,22 @@ async fn make_so(
             if let Some(before) = &before {
                 another::tell(context, source, request, before);
             }
-            replace(context, request, &workload, &there, built).await?
+            if mounted.is_some() {
+                let what = source.place();
+                let text =
+                    format!("`{what}` is mounted, not in the image: it must stay in its place");
+                context.report(Event::Note { text });
+            }
+            let replaced = replace(context, request, &workload, &there, built).await;
+            if replaced.is_err() {
+                // The error that matters is the first one.
+                store.keep_mounted(&record, mounted::hash_of(&there).as_ref()).ok();
+            }
+            replaced?
         }
     };
     remove_others(context, &deployed.status.id, &there).await?;
+    store.keep_mounted(&record, mounted.map(|mounted| mounted.hash).as_ref())?;
     write_record(context, store, &record, source, request, &deployed).await?;
     Ok(deployed)
 }
@@ -228,18 +254,33 @@ async fn replace(
         }
         Err(error) => {
             engine.delete(&workload.id, Duration::ZERO).await?;
-            for old in &running {
-                engine.start(&old.id).await?;
-            }
+            let error = go_back(context, &running, error).await?;
             if there.is_empty() {
                 service::remove_empty_project(context).await?;
             }
-            Err(match running.first() {
-                Some(old) => error.hint(format!("generation {} runs again", old.id.generation)),
-                None => error,
-            })
+            Err(error)
         }
     }
+}
+
+/// Starts again what ran before, and adds to the error what came of it.
+async fn go_back(context: &Context, running: &[&Status], mut error: Error) -> Result<Error> {
+    for old in running {
+        let generation = old.id.generation;
+        let is_mounted = old.labels.contains_key(label::MOUNTED);
+        error = error.hint(match context.engine.start(&old.id).await {
+            Ok(()) if is_mounted => format!(
+                "generation {generation} was started again; its model is mounted, so it runs only if the file is as it was"
+            ),
+            Ok(()) => format!("generation {generation} runs again"),
+            // A file that has gone is not the engine's to bring back.
+            Err(refused) if is_mounted => {
+                format!("generation {generation} cannot run again, its model was mounted: {refused}")
+            }
+            Err(refused) => return Err(refused.into()),
+        });
+    }
+    Ok(error)
 }
 
 async fn start(context: &Context, request: &UpRequest, workload: &Workload) -> Result<Status> {
@@ -296,6 +337,7 @@ async fn write_record(
         model: source.place(),
         file: another::file(source, request),
         model_hash: source.model_hash(),
+        is_mounted: status.labels.contains_key(label::MOUNTED),
         image: deployed.built.reference.to_string(),
         image_id: deployed.built.facts.id.clone(),
         image_digest: deployed.built.key,

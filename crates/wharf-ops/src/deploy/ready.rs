@@ -9,8 +9,6 @@ mod listening;
 
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt as _;
-use wharf_engine::LogOptions;
 use wharf_spec::{
     codes, label,
     status::{Phase, Status},
@@ -21,6 +19,7 @@ use crate::{
     build::SERVER_PATH,
     context::Context,
     error::{Error, Result},
+    service,
 };
 
 /// The probe's exit code when the server says that its model will never load.
@@ -44,7 +43,7 @@ pub(crate) async fn now(context: &Context, status: &Status) -> Option<bool> {
 }
 
 /// Waits until a service answers; returns how long it took, in milliseconds.
-pub(super) async fn wait(context: &Context, status: &Status, patience: Duration) -> Result<u64> {
+pub(crate) async fn wait(context: &Context, status: &Status, patience: Duration) -> Result<u64> {
     let start = Instant::now();
     if is_asked_by_http(status) {
         http::wait(context, &status.id, patience).await?;
@@ -87,7 +86,7 @@ async fn probe(context: &Context, id: &WorkloadId, patience: Duration) -> Result
     let action = format!("`{}` did not become healthy within {} s", id.name, patience.as_secs());
     let mut error = Error::new(codes::NOT_HEALTHY, action)
         .with_excerpt(lines)
-        .hint("give it more time with `--wait 5m`, or look for the cause in the lines above");
+        .hint("give it more time with `--wait 5m` (`wharf wait`: `--timeout 5m`), or look for the cause in the lines above");
     if !detail.is_empty() {
         error = error.because(detail);
     }
@@ -113,11 +112,8 @@ fn has_died(status: &Status) -> bool {
 }
 
 async fn last_lines(context: &Context, id: &WorkloadId) -> String {
-    let options = LogOptions { tail: Some(SHOWN_LINES), ..LogOptions::default() };
-    let lines = context.engine.logs(id, options);
-    let lines: Vec<_> =
-        lines.filter_map(async |line| Some(format!("  | {}", line.ok()?.text))).collect().await;
-    lines.join("\n")
+    let lines = service::one::last_lines(context, id, SHOWN_LINES).await;
+    lines.iter().map(|line| format!("  | {line}")).collect::<Vec<_>>().join("\n")
 }
 
 fn not_loaded(id: &WorkloadId, detail: &str, lines: &str) -> Error {

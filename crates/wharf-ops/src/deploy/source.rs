@@ -15,7 +15,7 @@ use wharf_spec::{
 
 use crate::{
     app::{self, AppOptions},
-    build::{self, BuildOptions, Built, SERVER_PATH, SERVER_PORT},
+    build::{self, BuildOptions, Built, Packing, SERVER_PATH, SERVER_PORT, weights},
     context::Context,
     error::{Error, Result},
     service::{GRACE_SECS, GRACE_SECS_OF_APPS},
@@ -39,10 +39,25 @@ pub enum Source<'a> {
 }
 
 impl Source<'_> {
-    /// Builds its image, unless it is there.
-    pub(super) async fn build(&self, context: &Context, store: &FolderStore) -> Result<Built> {
+    /// Decides what of it the image holds.
+    pub(super) fn packing(&self, context: &Context) -> Result<Packing> {
         match self {
-            Self::Model { model, options } => build::build(context, store, model, options).await,
+            Self::Model { model, options } => weights::packing(context, model, options),
+            Self::App { .. } | Self::Image(_) => Ok(Packing::default()),
+        }
+    }
+
+    /// Builds its image, unless it is there.
+    pub(super) async fn build(
+        &self,
+        context: &Context,
+        store: &FolderStore,
+        packing: Packing,
+    ) -> Result<Built> {
+        match self {
+            Self::Model { model, options } => {
+                build::build(context, store, model, options, packing).await
+            }
             Self::App { folder, options } => app::build(context, folder, options).await,
             Self::Image(reference) => app::image(context, reference).await,
         }

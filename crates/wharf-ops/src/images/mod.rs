@@ -1,11 +1,14 @@
 //! Images of others: moved between registries, files and the engine, listed and removed. No layer is kept on the way.
 //!
 //! - [`source`]: where an image comes from, opened: [`push`](crate::push) takes it; [`pull`]: out of a registry;
+//! - [`engine`]: out of an engine;
 //! - [`repository`]: what a repository of a registry holds.
 
 pub mod source;
 
 pub mod pull;
+
+pub mod engine;
 
 pub mod repository;
 
@@ -37,7 +40,10 @@ pub struct Transfer {
 
 impl Transfer {
     /// Does something, until the user says stop.
-    async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    pub(crate) async fn unless_cancelled<T>(
+        &self,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         tokio::select! {
             done = work => done,
             () = self.cancel.cancelled() => Err(cancelled()),

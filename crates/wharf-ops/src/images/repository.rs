@@ -7,7 +7,7 @@ use wharf_oci::{
     error::OciError,
     image::Image,
     manifest::Content,
-    registry::{ManifestName, error::RegistryError},
+    registry::{ManifestName, Registry, error::RegistryError, host::RegistryHost},
     store::{Store, Which},
     tree::Tree,
 };
@@ -74,6 +74,24 @@ pub async fn list(repository: &Reference, transfer: &Transfer) -> Result<Vec<Tag
         });
         let looks: Vec<_> = looks.collect();
         stream::iter(looks).buffered(PARALLEL).try_collect().await
+    };
+    transfer.unless_cancelled(listing).await
+}
+
+/// Lists the repositories of a registry, under the names that [`list`] takes.
+///
+/// # Errors
+/// When the registry has no such list, refuses, or gives something that cannot be used.
+pub async fn repositories(host: &RegistryHost, transfer: &Transfer) -> Result<Vec<String>> {
+    let failed = |error: RegistryError| {
+        Error::wrap(format!("could not list the repositories of `{host}`"), error)
+            .hint(format!("name one: `wharf image ls {host}/REPOSITORY`"))
+    };
+    let listing = async {
+        let connecting = Registry::connect(host.clone(), "", &transfer.access);
+        let registry = connecting.await.map_err(failed)?;
+        let names = registry.repositories().await.map_err(failed)?;
+        Ok(names.into_iter().map(|name| format!("{host}/{name}")).collect())
     };
     transfer.unless_cancelled(listing).await
 }

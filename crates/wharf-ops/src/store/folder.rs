@@ -4,6 +4,7 @@
 //! store.json                the store's id
 //! seal.key                  32 bytes, mode 0600
 //! records/PROJECT/NAME.json
+//! mounted/PROJECT/NAME/HASH/ what containers get of a model besides its own files
 //! leases/PROJECT.NAME.lock  held by a lock of the operating system, so a killed process holds nothing
 //! ```
 //! Files are replaced by rename after a sync, so a reader never sees half of one.
@@ -11,7 +12,7 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
@@ -115,6 +116,44 @@ impl FolderStore {
         }
     }
 
+    /// Writes a file of a mounted model, for everybody to read, and returns where it is.
+    pub(crate) fn write_mounted(
+        &self,
+        name: &RecordName,
+        model: &Digest,
+        file: &str,
+        bytes: &[u8],
+    ) -> Result<PathBuf> {
+        let path = self.mounted(name).join(model.hex()).join(file);
+        // The same file: a container may have it mounted.
+        if read_if_there(&path)?.is_none_or(|there| there != bytes) {
+            create_folder(path.parent().unwrap_or(&self.folder))?;
+            replace(&path, bytes, 0o644)?;
+            let for_all = fs::Permissions::from_mode(0o644);
+            fs::set_permissions(&path, for_all)
+                .map_err(|source| Error::file("open to all", &path, source))?;
+        }
+        Ok(path)
+    }
+
+    /// Removes the files of a service's mounted models, but for this one.
+    pub(crate) fn keep_mounted(&self, name: &RecordName, kept: Option<&Digest>) -> Result<()> {
+        let folder = self.mounted(name);
+        let kept = kept.map(|kept| folder.join(kept.hex()));
+        for other in children(&folder)?.into_iter().filter(|child| Some(child) != kept.as_ref()) {
+            fs::remove_dir_all(&other).map_err(|source| Error::file("remove", &other, source))?;
+        }
+        // Folders that still hold something refuse to go; that is as wished.
+        for folder in folder.ancestors().take(3) {
+            fs::remove_dir(folder).ok();
+        }
+        Ok(())
+    }
+
+    fn mounted(&self, name: &RecordName) -> PathBuf {
+        self.folder.join("mounted").join(name.project.as_str()).join(name.name.as_str())
+    }
+
     fn record_path(&self, name: &RecordName) -> PathBuf {
         self.folder.join("records").join(name.project.as_str()).join(format!("{}.json", name.name))
     }
@@ -170,6 +209,7 @@ impl StateStore for FolderStore {
     }
 
     async fn remove(&self, name: &RecordName) -> Result<()> {
+        self.keep_mounted(name, None)?;
         let path = self.record_path(name);
         remove_if_there(&path)?;
         // A folder that still holds something refuses to go; that is as wished.

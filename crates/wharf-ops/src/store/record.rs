@@ -42,6 +42,9 @@ pub struct Release {
     /// Of a model only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_hash: Option<Digest>,
+    /// Whether the model's files are mounted, and not in the image.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_mounted: bool,
     pub image: String,
     /// The engine's own id of the image.
     pub image_id: String,

@@ -22,6 +22,7 @@ fn record(generation: u64) -> DeploymentRecord {
         model: "iris.json".to_owned(),
         file: None,
         model_hash: Some(digest),
+        is_mounted: false,
         image: "wharf/iris:1".to_owned(),
         image_id: "sha256:1".to_owned(),
         image_digest: digest,

@@ -16,6 +16,10 @@ pub(crate) mod down;
 
 pub(crate) mod ps;
 
+pub(crate) mod status;
+
+pub(crate) mod wait;
+
 pub(crate) mod logs;
 
 pub(crate) mod open;
@@ -54,10 +58,11 @@ use wharf_model::{
     recognise::{Model, recognise_with},
 };
 use wharf_ops::{
-    build::ahead::Ahead,
+    build::{ahead::Ahead, weights::Weights},
     cache::FileCache,
     context::{Clock, Context, InstallSettings, Reporter},
     error::{Error, Result},
+    images::engine::{EngineAt, EngineStore},
 };
 use wharf_spec::{codes, event::Event, name::WorkloadName};
 
@@ -86,14 +91,7 @@ impl Session<'_> {
         address: Option<String>,
         choice: EngineChoice,
     ) -> Result<Context> {
-        let engine = match &self.engine {
-            Some(engine) => engine.clone(),
-            None => {
-                let settings = self.config.engine_at(address)?;
-                let settings = ConnectSettings { engine: choice, ..settings };
-                wharf_engine::connect::connect(&settings).await?
-            }
-        };
+        let engine = self.engine_at(address, choice)?.connect().await?;
         Ok(Context {
             engine,
             project: self.config.project.clone(),
@@ -102,8 +100,23 @@ impl Session<'_> {
             cancel: self.cancel.clone(),
             helpers: self.config.helpers.clone(),
             install: InstallSettings::default(),
+            supplies: None,
             stores: self.config.stores.clone(),
         })
+    }
+
+    fn engine_at(&self, address: Option<String>, choice: EngineChoice) -> Result<EngineAt> {
+        if let Some(engine) = &self.engine {
+            return Ok(EngineAt::Connected(engine.clone()));
+        }
+        let settings = self.config.engine_at(address)?;
+        Ok(EngineAt::Wanted(ConnectSettings { engine: choice, ..settings }))
+    }
+
+    /// Returns the images of the engine, which is looked for when one is asked for.
+    pub(crate) fn engine_store(&self) -> Result<EngineStore> {
+        let engine = self.engine_at(None, EngineChoice::Auto)?;
+        Ok(EngineStore { engine, room: self.config.room_for_images() })
     }
 
     /// Returns what writes events to stderr.
@@ -126,14 +139,18 @@ impl Session<'_> {
     }
 
     /// Recognises the model at a path of the command line, which is to become an image.
-    pub(crate) async fn recognise_for_image(&self, target: &Path) -> Result<Model> {
-        self.read(target, |path, cache| recognise_with(path, &Ahead(cache))).await
+    pub(crate) async fn recognise_for_image(
+        &self,
+        target: &Path,
+        weights: Weights,
+    ) -> Result<Model> {
+        self.read(target, move |path, cache| recognise_with(path, &Ahead { cache, weights })).await
     }
 
     async fn read(
         &self,
         target: &Path,
-        reader: fn(&Path, &FileCache) -> Result<Model, ModelError>,
+        reader: impl FnOnce(&Path, &FileCache) -> Result<Model, ModelError> + Send + 'static,
     ) -> Result<Model> {
         let path = self.config.folder.join(target);
         let shown = target.to_owned();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use wharf_model::recognise::{FileSource, Model};
 use wharf_ops::{
     app::{self, AppOptions},
+    build::weights::Weights,
     error::{Error, Result},
 };
 use wharf_spec::{codes, error::Explain as _, name::WorkloadName};
@@ -17,6 +18,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) command: &'static str,
     pub(crate) target: &'a Path,
     pub(crate) dockerfile: Option<&'a Path>,
+    pub(crate) weights: Weights,
 }
 
 /// What is there.
@@ -42,12 +44,16 @@ impl Asked<'_> {
         if path.is_dir() && app::is_app(&path)? {
             return self.folder(session, &path).await;
         }
-        Ok(Found::Model(Box::new(session.recognise_for_image(self.target).await?)))
+        Ok(Found::Model(Box::new(self.model(session).await?)))
+    }
+
+    async fn model(&self, session: &Session<'_>) -> Result<Model> {
+        session.recognise_for_image(self.target, self.weights).await
     }
 
     /// A folder with a `Dockerfile` is an app, unless it is a model too.
     async fn folder(&self, session: &Session<'_>, path: &Path) -> Result<Found> {
-        match session.recognise_for_image(self.target).await {
+        match self.model(session).await {
             Ok(model) => Err(self.both(&model)),
             Err(error) if error.code() == codes::NO_MODEL => Ok(self.app(path, None)),
             // Several models, or a damaged one.

@@ -54,14 +54,17 @@ struct PsDocument {
 }
 
 #[derive(Serialize)]
-struct PsItem {
+pub(super) struct PsItem {
     name: String,
     project: String,
     kind: &'static str,
     status: &'static str,
+    mlem_status: &'static str,
     generation: u64,
     attempt: u32,
     image: String,
+    /// Where its model's files are: `image` or `mount`; of models only.
+    weights: Option<&'static str>,
     /// Cores.
     cpu: Option<f64>,
     /// Bytes.
@@ -139,17 +142,21 @@ impl KindChoice {
     }
 }
 
-fn item(listed: Listed, usage: Usage, about: &About) -> PsItem {
+/// Returns what JSON says of a workload.
+pub(super) fn item(listed: Listed, usage: Usage, about: &About) -> PsItem {
     let url = listed.url(about);
+    let weights = service::weights(&listed.status);
     let Listed { status, word, owner } = listed;
     PsItem {
         name: status.id.name.to_string(),
         project: status.id.project.to_string(),
         kind: status.kind.word(),
         status: word.as_str(),
+        mlem_status: word.of_mlem(),
         generation: status.id.generation,
         attempt: status.attempt,
         image: status.image,
+        weights,
         cpu: usage.cpu_millis.map(|millis| millis as f64 / 1000.0),
         memory: usage.memory,
         restarts: status.restarts,
@@ -196,11 +203,11 @@ fn table(listed: &[Listed], usage: &[Usage], about: &About) -> Table {
 }
 
 /// Shows a share of one core: two cores are 200 %.
-fn percent(millis: u64) -> String {
+pub(super) fn percent(millis: u64) -> String {
     format!("{}.{}%", millis / 10, millis % 10)
 }
 
-fn age(since: Option<&str>) -> String {
+pub(super) fn age(since: Option<&str>) -> String {
     let Some(since) = since.and_then(|text| text.parse::<jiff::Timestamp>().ok()) else {
         return "-".to_owned();
     };

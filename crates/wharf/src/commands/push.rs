@@ -1,12 +1,12 @@
-//! `wharf push`: a model's image into a registry, without an engine.
+//! `wharf push`: an image into a registry: a model's, or one of a file, without an engine; or one that the engine has.
 
 use std::{path::PathBuf, time::Instant};
 
 use clap::Args;
 use serde::Serialize;
-use wharf_oci::store::Which;
+use wharf_oci::{store::Which, tree::Tree};
 use wharf_ops::{
-    build::{self, Assembled, Existing, recipe::Recipe},
+    build::{self, Assembled, Existing, recipe::Recipe, weights::Weights},
     error::{Error, Result},
     images::source::Source,
     push::{Pushed, Supply},
@@ -21,13 +21,14 @@ use super::{
 };
 use crate::output::report::seconds;
 
-/// Push a model's image, or one that a file holds, to a registry, without an engine; what is there is not sent
+/// Push a model's image, one that a file holds, or one of the engine to a registry; what is there is not sent
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  wharf push examples/iris --to localhost:5000/iris:1\n  \
                         wharf push model.onnx --to registry.example/ml/churn:2 --mount-from ml/other\n  \
-                        wharf push docker-archive:iris.tar --to localhost:5000/iris:1")]
+                        wharf push docker-archive:iris.tar --to localhost:5000/iris:1\n  \
+                        wharf push studentapi:latest --to registry.example/ml/studentapi:1")]
 pub(crate) struct PushArgs {
-    /// A model's file, or a folder with one; or `oci-dir:PATH`, `oci-archive:PATH`, `docker-archive:PATH`
+    /// A model's file, or a folder with one; an image of the engine; or `oci-dir:PATH`, `oci-archive:PATH`, `docker-archive:PATH`
     target: PathBuf,
     /// Where to: `HOST/REPOSITORY:TAG`
     #[arg(long, value_name = "REF")]
@@ -71,23 +72,19 @@ pub(crate) async fn run(session: &mut Session<'_>, args: PushArgs) -> Result<u8>
     if args.rehash {
         session.config.rehash();
     }
-    let target = args.target.display().to_string();
-    if Source::is_path(&target) {
-        return of_path(session, &target, &to, args).await;
+    if let Some(tree) = opened(session, &args).await? {
+        return as_it_is(session, tree, &to, args, start).await;
     }
-    refuse_image(session, &args)?;
-    if args.image.is_some() {
-        let action = "`--image` chooses among the images of a file or folder of images";
-        return Err(Error::new(codes::FLAGS, action).hint("leave it out for a model"));
-    }
-    let model = session.recognise_for_image(&args.target).await?;
+    refuse_bare_archive(session, &args)?;
+    let model = session.recognise_for_image(&args.target, Weights::Image).await?;
     let reporter = session.reporter();
     for event in model_events(&model) {
         reporter.report(event);
     }
     let access = args.registry.access(session)?;
     let supplies = session.supplies(&model, access.clone())?;
-    let (helpers, recipe) = (&session.config.helpers, Recipe::default());
+    let recipe = Recipe::default().created_at(session.config.created()?);
+    let helpers = &session.config.helpers;
     let Assembled { image, bill } =
         build::assemble(helpers, &model, &recipe, supplies.as_ref()).await?;
     let sending = Sending {
@@ -104,23 +101,50 @@ pub(crate) async fn run(session: &mut Session<'_>, args: PushArgs) -> Result<u8>
     Ok(0)
 }
 
-/// Pushes an image that a file or folder holds, byte for byte, with all its platforms.
-async fn of_path(
-    session: &mut Session<'_>,
-    target: &str,
+/// Opens what is pushed as it is: an image that a file or folder holds, with all its platforms, or one of the engine.
+async fn opened(session: &Session<'_>, args: &PushArgs) -> Result<Option<Tree>> {
+    let target = args.target.display().to_string();
+    if Source::is_path(&target) {
+        let source = target.parse::<Source>()?.below(&session.config.folder);
+        let moving = Moving::new(session, args.registry.access(session)?);
+        return source.open(args.image.as_deref(), &Which::All, &moving.transfer).await.map(Some);
+    }
+    if args.image.is_some() {
+        let action = "`--image` chooses among the images of a file or folder of images";
+        return Err(Error::new(codes::FLAGS, action).hint("leave it out for anything else"));
+    }
+    match image_of_engine(session, &target).await {
+        Some(image) => Ok(Some(registry::take(session, &image).await?.into())),
+        None => Ok(None),
+    }
+}
+
+/// Returns the image that a word means where no such path is: one with a tag, or a name that the engine knows.
+async fn image_of_engine(session: &Session<'_>, target: &str) -> Option<Reference> {
+    if target.starts_with(['.', '/']) || session.config.folder.join(target).exists() {
+        return None;
+    }
+    let reference: Reference = target.parse().ok()?;
+    let is_known = async || session.engine_store().ok()?.has(&reference).await.ok();
+    let is_image = target.contains(':') || is_known().await.unwrap_or(false);
+    is_image.then_some(reference)
+}
+
+/// Pushes an image that was not made for it.
+async fn as_it_is(
+    session: &Session<'_>,
+    image: Tree,
     to: &Reference,
     args: PushArgs,
+    start: Instant,
 ) -> Result<u8> {
-    let start = Instant::now();
-    let source = target.parse::<Source>()?.below(&session.config.folder);
-    let access = args.registry.access(session)?;
-    let supply = Supply { bill: None, key: args.supply.key(session).await? };
-    let moving = Moving::new(session, access.clone());
-    let tree = source.open(args.image.as_deref(), &Which::All, &moving.transfer).await?;
-    drop(moving);
-    let sending =
-        Sending { access, mount_from: args.mount_from, existing: Existing::Replace, supply };
-    let pushed = registry::send(session, tree, to, sending).await?;
+    let sending = Sending {
+        access: args.registry.access(session)?,
+        mount_from: args.mount_from,
+        existing: Existing::Replace,
+        supply: Supply { bill: None, key: args.supply.key(session).await? },
+    };
+    let pushed = registry::send(session, image, to, sending).await?;
     let took = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     tell(session, to, &pushed, None, took);
     Ok(0)
@@ -149,18 +173,22 @@ struct ModelFacts<'a> {
     hashed: u64,
 }
 
-/// Refuses images that are in an engine, which do not lie anywhere as files.
-fn refuse_image(session: &Session<'_>, args: &PushArgs) -> Result<()> {
-    let text = args.target.display().to_string();
-    let is_image = text.contains(':') && text.parse::<Reference>().is_ok();
-    if !is_image || session.config.folder.join(&args.target).exists() {
-        return Ok(());
-    }
-    let action = format!("`{text}` is an image, and wharf pushes models: a file, or a folder");
-    Err(Error::new(codes::NEEDS_ENGINE, action).hint(format!(
-        "name the model, or push the image with its engine: `docker tag {text} {to}`, `docker push {to}`",
-        to = args.to
-    )))
+/// Refuses a file or folder that holds an image and is named without its form, as a model is.
+fn refuse_bare_archive(session: &Session<'_>, args: &PushArgs) -> Result<()> {
+    let (target, to) = (args.target.display(), &args.to);
+    let path = session.config.folder.join(&args.target);
+    let forms: &[&str] = match () {
+        () if path.join("oci-layout").is_file() => &["oci-dir"],
+        () if path.extension().is_some_and(|end| end == "tar") => {
+            &["docker-archive", "oci-archive"]
+        }
+        () => return Ok(()),
+    };
+    let action = format!("`{target}` is no model, and an image in it is named with its form");
+    let error = Error::new(codes::FLAGS, action);
+    Err(forms
+        .iter()
+        .fold(error, |error, form| error.hint(format!("`wharf push {form}:{target} --to {to}`"))))
 }
 
 fn document<'a>(

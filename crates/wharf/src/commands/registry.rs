@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
 use wharf_oci::{
+    image::Image,
     manifest::Platform,
     registry::{Access, CHUNK, PlainHttp, error::RegistryError, host::RegistryHost},
     store::Which,
@@ -11,11 +12,12 @@ use wharf_oci::{
 };
 use wharf_ops::{
     build::Existing,
+    context::{Reporter as _, cancelled},
     error::{Error, Result},
-    images::Transfer,
+    images::{Transfer, source::Source},
     push::{self, PushContext, Pushed, Supply},
 };
-use wharf_spec::{codes, error::Explain as _, reference::Reference};
+use wharf_spec::{codes, error::Explain as _, event::Event, reference::Reference};
 
 use super::Session;
 use crate::output::report::Lines;
@@ -89,6 +91,37 @@ pub(crate) async fn send(
     let pushed = push::push(image, to, &context).await;
     lines.stop_spinner();
     pushed
+}
+
+/// Takes an image out of the engine, and says so meanwhile.
+pub(crate) async fn take(session: &Session<'_>, image: &Reference) -> Result<Image> {
+    let store = session.engine_store()?;
+    let quiet = session.config.quiet || session.config.json;
+    let lines = Lines::new(session.console.clone(), session.config.verbose, quiet);
+    lines.report(Event::Started { what: format!("taking {image} out of the engine") });
+    let taken = tokio::select! {
+        taken = store.take(image) => taken,
+        () = session.cancel.cancelled() => Err(cancelled()),
+    };
+    lines.stop_spinner();
+    taken
+}
+
+/// Opens an image that is looked at: of a path, or one of the engine; else of a registry. `engine:NAME` is one of the
+/// engine for certain, and a name with a host one of a registry.
+pub(crate) async fn open(session: &Session<'_>, text: &str, transfer: &Transfer) -> Result<Tree> {
+    if let Some(name) = text.strip_prefix("engine:") {
+        return Ok(take(session, &name.parse()?).await?.into());
+    }
+    let source = text.parse::<Source>()?.below(&session.config.folder);
+    if let Source::Registry(reference) = &source
+        && reference.host().is_none()
+        && let Ok(store) = session.engine_store()
+        && store.has(reference).await.unwrap_or(false)
+    {
+        return Ok(take(session, reference).await?.into());
+    }
+    source.open(None, &Which::For(Platform::of_this_machine()), transfer).await
 }
 
 /// Deals with images of registries, and shows on stderr how far it is, until it is dropped.

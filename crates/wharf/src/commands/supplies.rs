@@ -16,6 +16,8 @@ impl Session<'_> {
         let packages = self.config.packages(Network::Allowed, reporter.clone(), cancel.clone())?;
         Ok(Some(Supplies {
             transfer: Transfer { access, reporter, cancel },
+            // Why there is none is told by who needs it.
+            engine: self.engine_store().ok(),
             packages,
             place: self.config.lock_place(model),
             python_of_machine: self.config.python_minor(),

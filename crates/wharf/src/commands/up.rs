@@ -12,9 +12,11 @@ use std::{
 use clap::Args;
 use serde::Serialize;
 use wharf_ops::{
+    build::weights::Weights,
     context::Context,
     deploy::{self, Deployed, Naming, UpRequest, ports::Publish},
     error::{Error, Result},
+    service,
     store::record::SourceKind,
 };
 use wharf_spec::{
@@ -33,7 +35,7 @@ use target::Target;
 #[command(
     after_help = "Examples:\n  wharf up examples/iris\n  wharf up model.ubj --name iris -p 9000\n  \
                         wharf up model.onnx -p 0.0.0.0:80:8080 --memory 512MiB\n  \
-                        wharf up examples/own-dockerfile\n  wharf up studentapi -p 8000:8000\n  \
+                        wharf up big.onnx --weights mount\n  wharf up examples/own-dockerfile\n  wharf up studentapi -p 8000:8000\n  \
                         wharf up registry.example/ml/iris:1 --verify --key wharf.pub"
 )]
 pub(crate) struct UpArgs {
@@ -56,6 +58,9 @@ pub(crate) struct UpArgs {
     base: Option<String>,
     #[command(flatten)]
     way: WayArgs,
+    /// Where the container finds the model's files: `image` (packed), `mount` (read where they lie) or `auto` (mounted where they are big and the engine sees them)
+    #[arg(long, value_name = "WHERE", default_value = "auto")]
+    weights: String,
     /// How many CPUs it may use, such as 0.5
     #[arg(long, value_name = "N")]
     cpu: Option<String>,
@@ -104,6 +109,9 @@ struct UpDocument<'a> {
     builder: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     model_hash: Option<String>,
+    /// Where a model's files are: `image` or `mount`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weights: Option<&'static str>,
     container: &'a str,
     hashed: u64,
     duration_ms: u64,
@@ -118,8 +126,9 @@ pub(crate) async fn run(session: &mut Session<'_>, args: UpArgs) -> Result<u8> {
     let request = request(&args, target.name(), &session.config.folder)?;
     let mut context = session.context_at(None, args.way.engine()).await?;
     target.tell(&context);
-    if target.runs_python() {
+    if let Some(model) = target.with_python() {
         context.install = session.config.install()?;
+        context.supplies = session.supplies(model, args.registry.access(session)?)?;
     }
     let store = target.store(session)?;
     let deployed = deploy::up(&context, &store, &target.source(), &request).await?;
@@ -156,6 +165,7 @@ fn document<'a>(
         image_sent: deployed.built.sent,
         builder: deployed.built.by,
         model_hash: source.model_hash().map(|hash| hash.to_string()),
+        weights: service::weights(&deployed.status),
         container: &deployed.status.handle,
         hashed: context.helpers.cache.hashed(),
         duration_ms,
@@ -208,6 +218,12 @@ fn request(args: &UpArgs, name: &WorkloadName, folder: &std::path::Path) -> Resu
         mounts: args.mount.iter().map(|text| mount(text, folder)).collect::<Result<_>>()?,
         wait,
     })
+}
+
+impl UpArgs {
+    fn weights(&self) -> Result<Weights> {
+        self.weights.parse().map_err(|error| flag("--weights", &error))
+    }
 }
 
 fn flag(flag: &str, why: &dyn std::fmt::Display) -> Error {

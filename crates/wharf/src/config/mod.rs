@@ -140,6 +140,18 @@ impl Config {
         self.helpers.cache = Arc::new(self.helpers.cache.rehashing());
     }
 
+    /// Returns when images are to say that they were made, if `SOURCE_DATE_EPOCH` says so.
+    pub(crate) fn created(&self) -> Result<Option<String>> {
+        let Some(text) = self.env.text(env_vars::SOURCE_DATE_EPOCH) else { return Ok(None) };
+        let created = text.parse().ok().and_then(wharf_oci::image::created);
+        created.map(Some).ok_or_else(|| {
+            let action =
+                format!("SOURCE_DATE_EPOCH is `{text}`, and no number of seconds since 1970");
+            Error::new(codes::FLAGS, action)
+                .hint("set it as `date +%s` or `git log -1 --format=%ct` print it, or unset it")
+        })
+    }
+
     /// Returns the value of a variable that a declaration names.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         self.env.0.get(OsStr::new(name)).map(|value| value.to_string_lossy().into_owned())
@@ -224,6 +236,11 @@ impl Config {
         let exact = version.map(|version| format!("python{}", version.minor_text()));
         let found = exact.and_then(|name| find_program(&self.env, Path::new(&name)));
         found.map_or_else(|| self.python(None), Ok)
+    }
+
+    /// Returns a folder for images of an engine while they are used.
+    pub(crate) fn room_for_images(&self) -> PathBuf {
+        xdg(&self.env, env_vars::XDG_CACHE_HOME, ".cache").join("wharf").join("images")
     }
 
     /// Returns where the credentials of registries lie.

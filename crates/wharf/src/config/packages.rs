@@ -2,6 +2,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -37,7 +38,10 @@ pub(super) fn packages(
     cancel: CancellationToken,
 ) -> Result<Packages> {
     let mut values = pip::values(env);
-    let ca_bundle = pip::certificates(env, values.remove("cert"));
+    // uv believes this variable whatever pip is set to, and what it has locked wharf must be able to fetch.
+    let of_pip = pip::certificates(env, values.remove("cert"));
+    let of_uv = env.path(env_vars::SSL_CERT_FILE).and_then(|path| fs::canonicalize(path).ok());
+    let ca_bundle = of_uv.or(of_pip);
     let proxy = values.get("proxy").cloned();
     let proxies = Proxy {
         http: env.either_case(env_vars::HTTP_PROXY).or_else(|| proxy.clone()),
@@ -154,6 +158,20 @@ mod tests {
         let packages = of(&both);
         assert_eq!(packages.indexes.index.unwrap().expose(), "https://uv/simple");
         assert_eq!(packages.indexes.find_links.len(), 2);
+    }
+
+    #[test]
+    fn certificates_are_those_that_uv_takes() {
+        let home = tempfile::tempdir().unwrap();
+        let [of_pip, of_uv] = ["pip.pem", "uv.pem"].map(|name| home.path().join(name));
+        for path in [&of_pip, &of_uv] {
+            fs::write(path, wharf_testkit::tls::AUTHORITY).unwrap();
+        }
+        let of_pip =
+            [("HOME", home.path().to_str().unwrap()), ("PIP_CERT", of_pip.to_str().unwrap())];
+        assert!(of(&of_pip).ca_bundle.unwrap().ends_with("pip.pem"));
+        let both = [&of_pip[..], &[("SSL_CERT_FILE", of_uv.to_str().unwrap())]].concat();
+        assert!(of(&both).ca_bundle.unwrap().ends_with("uv.pem"));
     }
 
     #[test]

@@ -176,7 +176,7 @@ async fn what_a_dockerfile_cannot_honour_is_refused_by_name() {
         told(&outcome, "W0208", &format!("`{}` cannot be honoured", args[0]));
     }
     let outcome = user.run(&["build", "app", "-t", "r:1/app", "--push"]).await.expect(2);
-    told(&outcome, "W0319", "`docker push IMAGE`");
+    told(&outcome, "W0319", "`wharf push IMAGE --to HOST/REPOSITORY:TAG`");
     assert!(fake.images_made().is_empty());
 }
 
@@ -371,6 +371,7 @@ fn context(user: &User) -> Context {
         cancel: CancellationToken::new(),
         helpers: Helpers { folder: user.helpers.clone(), cache: Arc::new(FileCache::off()) },
         install: InstallSettings::default(),
+        supplies: None,
         stores: StoreIndex { folder: user.home.path().join("stores") },
     }
 }

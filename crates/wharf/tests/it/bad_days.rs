@@ -1,6 +1,6 @@
 //! Bad days on the real engine: each ends in a clear error, its exit code, and nothing left behind.
 
-use std::{fs, net::TcpListener, process::Command, time::Duration};
+use std::{fs, net::TcpListener, time::Duration};
 
 use wharf_testkit::http;
 
@@ -105,46 +105,4 @@ async fn a_killed_up_is_taken_up_by_the_next_one() {
         nothing_is_left(&user).await;
     })
     .await;
-}
-
-#[tokio::test]
-#[ignore = "needs engine"]
-async fn a_full_disk_is_told_and_leaves_no_half_of_a_file() {
-    on_engine("full-disk", async |user| {
-        let disk = user.home.path().join("disk");
-        fs::create_dir(&disk).unwrap();
-        mount_tmpfs(&disk);
-        let outcome = async {
-            crate::support::copy(&crate::support::examples().join("iris"), &disk.join("iris"));
-            fill(&disk);
-            user.run(&["up", "disk/iris"]).await
-        }
-        .await;
-        let left = crate::hermetic::files(&disk.join("iris"));
-        assert!(Command::new("umount").arg(&disk).status().unwrap().success());
-        let outcome = outcome.expect(6);
-        assert!(outcome.err.contains("error[W0801]"), "{}", outcome.err);
-        assert!(left.iter().all(|path| !path.ends_with("iris.json.tmp")), "{left:?}");
-        nothing_is_left(&user).await;
-    })
-    .await;
-}
-
-fn mount_tmpfs(folder: &std::path::Path) {
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=512k", "tmpfs"])
-        .arg(folder)
-        .status()
-        .unwrap();
-    assert!(mounted.success(), "mounting a small tmpfs needs root");
-}
-
-fn fill(folder: &std::path::Path) {
-    let mut size = 1 << 20;
-    while size > 0 {
-        let path = folder.join(format!("fill-{size}"));
-        if fs::write(&path, vec![0_u8; size]).is_err() {
-            size /= 2;
-        }
-    }
 }

@@ -182,7 +182,11 @@ async fn what_cannot_be_honoured_is_refused_before_anything_is_made() {
         ("type: docker\nimage: x\nargs: {run_cmd: null}\n", &[], "`run_cmd` cannot be honoured"),
         ("type: docker\nimage: x\nargs: {python_version: 3.11}\n", &[], "`python_version` cannot"),
         ("type: docker\nimage: x\nargs: {build_arg: [A=1]}\n", &[], "`build_arg` cannot be"),
-        ("type: docker\nimage: x\n", &["--base", "python:3"], "`--base python:3` has no effect"),
+        (
+            "type: docker\nimage: x\n",
+            &["--base", "python:3"],
+            "the base image `python:3` has no effect",
+        ),
         ("type: docker\nimage: x\n", &["--set", "args.platform=linux/arm64"], "is for linux/amd64"),
     ];
     for (declaration, more, words) in refused {

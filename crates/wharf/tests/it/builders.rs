@@ -130,7 +130,7 @@ async fn an_engine_builds_a_native_kind_where_it_is_asked_to() {
     assert_eq!(up["builder"], "fake");
     assert_eq!(fake.images_made().len(), 3);
     let said = user.run(&["build", "iris", "-t", "x:3"]).await.expect(0).err;
-    assert!(said.contains("scratch + server, by native"), "{said}");
+    assert!(said.contains("scratch + server, by wharf itself"), "{said}");
 }
 
 #[tokio::test]
@@ -165,8 +165,7 @@ async fn a_builder_that_cannot_do_it_is_refused() {
     let (user, fake) = user();
     user.example("own-dockerfile");
     write(&user, "b.mlem", "type: docker\nimage: localhost:5000/x:1\n");
-    let cases: [(&[&str], &str, &str); 7] = [
-        (&["up", "callable", "--builder", "native"], "W0208", "an image that its engine builds"),
+    let cases: [(&[&str], &str, &str); 6] = [
         (&["build", "own-dockerfile", "--builder", "native"], "W0208", "steps of a Dockerfile"),
         (&["build", "own-dockerfile", "--pull", "never"], "W0208", "`--pull never`"),
         (&["build", "iris", "--builder", "docker", "--to", "context:o"], "W0208", "nothing goes"),
@@ -198,7 +197,10 @@ async fn verbs_of_mlem_are_understood() {
     let run = "deployment run docker_container deploy/flowers.mlem -m iris --server fastapi --json";
     let up = user.run(&run.split(' ').collect::<Vec<_>>()).await.expect(0).json();
     assert_eq!(up["name"], "flowers");
+    let status = user.run(&["deployment", "status", "flowers", "--json"]).await.expect(0).json();
+    assert_eq!(status["mlem_status"], "running");
+    user.run(&["deployment", "wait", "flowers", "-s", "running"]).await.expect(0);
     let down = user.run(&["deployment", "remove", "flowers", "--json"]).await.expect(0).json();
     assert_eq!(down["removed"], serde_json::json!(["flowers"]));
-    told(&user.run(&["deployment", "wait", "flowers"]).await.expect(2), "W0101", "wharf ps -a");
+    told(&user.run(&["deployment", "status", "flowers"]).await.expect(3), "W0504", "wharf ps -a");
 }

@@ -26,11 +26,13 @@ classes       setosa, versicolor, virginica
 async fn every_json_document_says_what_it_is() {
     let (user, _) = User::of_fake();
     user.example("iris");
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["inspect", "iris", "--json"], "wharf.inspect/v1"),
         (&["build", "iris", "--json"], "wharf.build/v1"),
         (&["up", "iris", "--json"], "wharf.up/v1"),
         (&["ps", "--json"], "wharf.workloads/v1"),
+        (&["status", "iris", "--json"], "wharf.workload/v1"),
+        (&["wait", "iris", "--json"], "wharf.wait/v1"),
         (&["open", "iris", "--json"], "wharf.open/v1"),
         (&["down", "iris", "--json"], "wharf.down/v1"),
         (&["explain", "--json"], "wharf.errors/v1"),
@@ -83,7 +85,7 @@ async fn help_of_each_command_has_examples() {
     let (user, _) = User::of_fake();
     let commands = [
         "inspect", "serve", "predict", "lock", "build", "push", "login", "logout", "up", "down",
-        "ps", "logs", "explain",
+        "ps", "status", "wait", "logs", "explain",
     ];
     for command in commands {
         let outcome = user.run(&[command, "--help"]).await.expect(0);
@@ -102,7 +104,7 @@ Start:
 Images:
   lock      Lock a model's Python packages, with their hashes
   build     Make an image, an archive of one, or a folder for `docker build`
-  push      Push a model's image, or one of a file, to a registry, without an engine
+  push      Push a model's image, or one of a file or the engine, to a registry
   pull      Fetch an image from a registry: into the engine, or a file
   image     Images of a registry: ls, show, copy, tag, rm, explain, sign, verify
   login     Check a password with a registry, and keep it
@@ -110,8 +112,10 @@ Images:
 Run:
   up        Build, run and wait until healthy; the same again changes nothing
   down      End a service and remove everything made for it
+  wait      Wait until a service is healthy, or has ended
 Look:
   ps        What runs
+  status    One service in full: state and reason, image, ports, last lines
   logs      What a service wrote
   open      The page of a service in the browser
 Set up:

@@ -307,9 +307,11 @@ fn every_code_is_made_to_happen_by_a_test() {
     let tests = [
         include_str!("codes.rs"),
         include_str!("bad_days.rs"),
+        include_str!("full_disk.rs"),
         include_str!("build.rs"),
         include_str!("builders.rs"),
         include_str!("deploy.rs"),
+        include_str!("look.rs"),
         include_str!("app.rs"),
         include_str!("store.rs"),
         include_str!("registry.rs"),

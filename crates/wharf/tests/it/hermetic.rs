@@ -56,5 +56,6 @@ pub(crate) fn image(id: &str) -> ImageFacts {
         env: Vec::new(),
         exposed_ports: Vec::new(),
         created: None,
+        platform: None,
     }
 }

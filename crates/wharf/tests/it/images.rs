@@ -10,6 +10,7 @@ use wharf_oci::{
 };
 
 use crate::{
+    hermetic::{files, image},
     registry::{Lab, output, told, user},
     support::{User, on_engine},
 };
@@ -113,6 +114,8 @@ async fn tags_are_listed_added_and_removed() {
     assert!(items.iter().all(|item| item["digest"] == json!(digest)));
     let table = user.run(&["image", "ls", &lab.name("ml/iris")]).await.expect(0).out;
     assert!(table.starts_with("REFERENCE") && table.contains("linux/"), "{table}");
+    let repositories = user.run(&["image", "ls", &lab.host()]).await.expect(0).out;
+    assert_eq!(repositories, format!("{}\n", lab.name("ml/iris")));
     let shown = json_of(&user, &["image", "show", &name]).await;
     assert_eq!(shown["platforms"][0]["digest"], json!(digest));
 
@@ -154,6 +157,77 @@ async fn images_of_docker_go_to_a_registry_and_back() {
         let found = layers(&name);
         output(Command::new("docker").args(["rmi", &name]));
         assert_eq!(found, layers("python:3.11-slim"));
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs registry"]
+async fn an_image_of_the_engine_is_pushed_as_it_is() {
+    let (lab, (user, _)) = (Lab::start("", ""), User::of_fake());
+    user.example("iris");
+    user.run(&["build", "iris", "-t", "iris:1"]).await.expect(0);
+    let to = lab.name("ml/iris:1");
+    let push = ["push", "iris:1", "--to", &to];
+    let pushed = json_of(&user, &push).await;
+    assert_eq!((&pushed["changed"], pushed.get("model_hash")), (&json!(true), None));
+    let again = json_of(&user, &push).await;
+    assert_eq!((&again["changed"], &again["sent"]), (&json!(false), &json!(0)));
+    // Of native models the engine has the very layers that wharf made.
+    let built = json_of(&user, &["push", "iris", "--to", &lab.name("ml/built:1")]).await;
+    assert_eq!(built["size"], pushed["size"]);
+    let left = files(&user.home.path().join(".cache/wharf/images"));
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn what_wharf_made_is_listed_where_the_engine_has_it() {
+    let (user, fake) = User::of_fake();
+    user.example("iris");
+    fake.add_image("python:3.11-slim", image("python"));
+    user.run(&["build", "iris", "-t", "iris:1"]).await.expect(0);
+    let listed = json_of(&user, &["image", "ls"]).await;
+    let names: Vec<_> =
+        listed["items"].as_array().unwrap().iter().map(|item| &item["reference"]).collect();
+    assert_eq!(names, ["iris:1"]);
+    let table = user.run(&["image", "ls"]).await.expect(0).out;
+    assert!(table.starts_with("REFERENCE") && table.contains("iris:1"), "{table}");
+    told(&user.run(&["image", "ls", "--plain-http"]).await, "W0208", 2);
+}
+
+#[tokio::test]
+#[ignore = "needs registry"]
+async fn images_are_explained_wherever_they_are() {
+    let (lab, (user, _)) = (Lab::start("", ""), User::of_fake());
+    user.example("iris");
+    user.run(&["build", "iris", "-t", "iris:1", "--to", "engine", "--to", "oci-dir:d"])
+        .await
+        .expect(0);
+    let (name, _) = pushed(&lab, &user).await;
+    for image in ["iris:1", "engine:iris:1", "oci-dir:d", &name] {
+        let explained = json_of(&user, &["image", "explain", image, "--since", &name]).await;
+        let layers = explained["layers"].as_array().unwrap();
+        assert_eq!(layers[0]["title"], json!("server wharf-serve"), "{image}");
+        assert!(layers.iter().all(|layer| layer["state"] == json!("shared")), "{explained}");
+    }
+    told(&user.run(&["image", "explain", "engine:iris:2"]).await, "W0206", 3);
+}
+
+#[tokio::test]
+#[ignore = "needs engine"]
+async fn what_only_docker_has_is_pushed_and_pulled_again() {
+    on_engine("images-only", |user| async move {
+        let lab = Lab::start("", "");
+        let name = lab.name("python:3.11");
+        user.run(&["push", "python:3.11-slim", "--to", &name]).await.expect(0);
+        let facts = |name: &str| {
+            let format = "{{.RootFS.Layers}} {{.Config.Env}}";
+            output(Command::new("docker").args(["image", "inspect", "-f", format, name]))
+        };
+        output(Command::new("docker").args(["pull", "-q", &name]));
+        let found = facts(&name);
+        output(Command::new("docker").args(["rmi", &name]));
+        assert_eq!(found, facts("python:3.11-slim"));
     })
     .await;
 }

@@ -1,4 +1,4 @@
-//! `ps`: what runs, and what it uses; `open`: its page in the browser.
+//! `ps`: what runs, and what it uses; `status`: one service in full; `wait`; `open`: its page in the browser.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 
@@ -68,6 +68,83 @@ async fn ps_looks_again_until_it_is_ended() {
     assert_eq!(blocks.len(), 2, "{shown}");
     assert!(blocks.iter().all(|block| block.starts_with("NAME") && block.contains("iris")));
     assert!(!shown.contains('\x1b'), "{shown:?}");
+}
+
+#[tokio::test]
+async fn status_tells_one_service_in_full() {
+    let (user, fake) = User::of_fake();
+    user.example("iris");
+    user.run(&["up", "iris", "-q"]).await.expect(0);
+    fake.uses("iris", Usage { cpu_millis: Some(5), memory: Some(12_400_000) });
+    let shown = user.run(&["status", "iris"]).await.expect(0).out;
+    let keys: Vec<_> = shown.lines().map(|line| line[..13].trim()).collect();
+    let expect = [
+        "name",
+        "project",
+        "status",
+        "image",
+        "source",
+        "model hash",
+        "deployed",
+        "generation",
+        "port",
+        "url",
+        "cpu",
+        "memory",
+        "restarts",
+        "age",
+        "engine",
+        "container",
+    ];
+    assert_eq!(keys, expect, "{shown}");
+    let told = user.run(&["status", "iris", "--json"]).await.expect(0).json();
+    assert_eq!((&told["status"], &told["mlem_status"]), (&"healthy".into(), &"running".into()));
+    assert_eq!(told["release"]["model"], "iris");
+    assert_eq!(user.run(&["status", "iris", "-q"]).await.expect(0).out, "healthy\n");
+    let missing = user.run(&["status", "irsi"]).await.expect(3);
+    assert!(missing.err.contains("did you mean `iris`?"), "{}", missing.err);
+}
+
+#[tokio::test]
+async fn status_says_why_a_service_is_not_well() {
+    let (user, fake) = User::of_fake();
+    user.example("iris");
+    fake.fail_start("iris", 3, &["loading", "cannot read \x1b[2Jthe model"]);
+    user.run(&["up", "iris", "-q", "--no-wait"]).await.expect(0);
+    let shown = user.run(&["status", "iris"]).await.expect(0).out;
+    assert!(shown.contains("reason        its process ended with code 3"), "{shown}");
+    assert!(shown.contains("  | loading\n") && !shown.contains('\x1b'), "{shown}");
+}
+
+#[tokio::test]
+async fn waiting_ends_with_what_became_of_the_service() {
+    let (user, fake) = User::of_fake();
+    user.example("iris");
+    assert!(user.run(&["wait", "iris"]).await.expect(3).err.contains("W0504"));
+    user.run(&["up", "iris", "-q"]).await.expect(0);
+    let waited = user.run(&["wait", "iris"]).await.expect(0).out;
+    assert!(waited.starts_with("iris is healthy after "), "{waited}");
+    fake.exec_answers(1, "starting: loading");
+    let late = user.run(&["wait", "iris", "--timeout", "1s"]).await.expect(7);
+    assert!(late.err.contains("W0502"), "{}", late.err);
+    let late = user.run(&["wait", "iris", "--for", "ended", "--timeout", "100ms"]).await.expect(7);
+    assert!(late.err.contains("W0511"), "{}", late.err);
+}
+
+#[tokio::test]
+async fn what_has_ended_does_not_become_healthy() {
+    let (user, _) = User::of_fake();
+    user.example("iris");
+    user.run(&["up", "iris", "-q"]).await.expect(0);
+    let engine = user.engine.as_ref().unwrap();
+    let id = engine.list(None).await.unwrap().remove(0).id;
+    engine.stop(&id, Duration::ZERO).await.unwrap();
+    let ended = user.run(&["wait", "iris", "--for", "ended", "--json"]).await.expect(0).json();
+    assert_eq!(ended["reached"], "ended");
+    let never = user.run(&["wait", "iris"]).await.expect(1);
+    assert!(never.err.contains("W0501") && never.err.contains("`wharf up`"), "{}", never.err);
+    let told = user.run(&["status", "iris", "--json"]).await.expect(0).json();
+    assert_eq!((&told["status"], &told["mlem_status"]), (&"stopped".into(), &"stopped".into()));
 }
 
 /// Gives the user a browser that notes its arguments and ends with a code.

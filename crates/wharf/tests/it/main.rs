@@ -28,6 +28,8 @@ mod deploy;
 
 mod look;
 
+mod weights;
+
 mod app;
 
 mod store;
@@ -38,9 +40,17 @@ mod python_lock;
 
 mod python_native;
 
+mod base_of_engine;
+
+mod secrets;
+
 mod stories;
 
 mod bad_days;
+
+mod full_disk;
+
+mod at_once;
 
 mod serve;
 
@@ -49,5 +59,7 @@ mod registry;
 mod supply;
 
 mod images;
+
+mod image_facts;
 
 mod browser;

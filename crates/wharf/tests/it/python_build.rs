@@ -61,5 +61,5 @@ async fn a_base_has_no_effect_on_native_kinds_and_says_so() {
     let (user, _) = User::of_fake();
     user.example("iris");
     let outcome = user.run(&["up", "iris", "--base", "python:3.11"]).await.expect(2);
-    assert!(outcome.err.contains("`--base python:3.11` has no effect"), "{}", outcome.err);
+    assert!(outcome.err.contains("the base image `python:3.11` has no effect"), "{}", outcome.err);
 }

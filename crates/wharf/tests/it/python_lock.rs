@@ -20,13 +20,13 @@ use crate::support::{Outcome, User};
 const HASH: &str = "ba45415f399cf727b4d4b8a512d73082e6e949deea5df46d4e209f8b8865750b";
 
 /// A `uv` that writes down how it is called and answers with a prepared lock.
-struct FakeUv {
+pub(crate) struct FakeUv {
     folder: PathBuf,
 }
 
 impl FakeUv {
     /// Puts the program on the user's PATH.
-    fn install(user: &mut User) -> Self {
+    pub(crate) fn install(user: &mut User) -> Self {
         let folder = user.home.path().join("bin");
         fs::create_dir(&folder).unwrap();
         let script = format!(
@@ -44,7 +44,7 @@ impl FakeUv {
         own
     }
 
-    fn answers(&self, version: &str) {
+    pub(crate) fn answers(&self, version: &str) {
         let url = format!("https://me:c4nary@index.example/alpha-{version}-py3-none-any.whl");
         let text = format!(
             "lock-version = \"1.0\"\ncreated-by = \"uv\"\nrequires-python = \">=3.11\"\n\n[[packages]]\nname = \"alpha\"\n\

@@ -1,8 +1,9 @@
 //! Images of models that run Python, assembled by wharf itself: no engine is asked, and no container is run.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use serde_json::Value;
+use wharf_engine::fake::Fake;
 use wharf_oci::{
     image::{Image, NamedLayer, RunConfig},
     layer::{Content, Entry, Layer, Mode},
@@ -16,7 +17,7 @@ use wharf_spec::model::PythonNeeds;
 use wharf_testkit::{http, packages::Wheel};
 
 use crate::{
-    registry::{Lab, told},
+    registry::{Lab, answers, told},
     stories::{SAME_LIBRARY, compare},
     support::{User, on_engine, port},
 };
@@ -35,12 +36,10 @@ fn base(architecture: &str) -> Image {
 }
 
 /// A user without an engine, with a base `base`, and a model `needy` whose lock and wheels are there.
-fn user(architecture: &str) -> User {
+pub(crate) fn user(architecture: &str) -> User {
     let mut user = User::with_engine(None);
     let home = user.home.path().to_owned();
-    let name = ["base:1".parse().unwrap()];
-    fs::create_dir(home.join("base")).unwrap();
-    layout::write_folder(base(architecture), &name, &home.join("base")).unwrap();
+    write_base(&home, architecture);
     let wheels = home.join("wheels");
     fs::create_dir(&wheels).unwrap();
     let wheel = Wheel::new("alpha", "1.0", "py3-none-any", &[]);
@@ -53,12 +52,24 @@ fn user(architecture: &str) -> User {
     user
 }
 
-fn model(folder: &Path, wheel: &Wheel) {
+/// Writes a layout `base` into a folder.
+pub(crate) fn write_base(home: &Path, architecture: &str) {
+    let name = ["base:1".parse().unwrap()];
+    fs::create_dir(home.join("base")).unwrap();
+    layout::write_folder(base(architecture), &name, &home.join("base")).unwrap();
+}
+
+/// Writes a model that needs the package `alpha`.
+pub(crate) fn needy(folder: &Path) {
     fs::create_dir(folder).unwrap();
     let code =
         "import alpha\n\n\ndef predict(text: str) -> str:\n    return alpha.VERSION + text\n";
     fs::write(folder.join("predict.py"), code).unwrap();
     fs::write(folder.join("wharf.yaml"), "model:\n  requirements: [alpha]\n").unwrap();
+}
+
+fn model(folder: &Path, wheel: &Wheel) {
+    needy(folder);
     let needs = PythonNeeds { requirements: vec!["alpha".to_owned()], ..PythonNeeds::default() };
     let locked = LockedWheel {
         name: wheel.file_name.parse().unwrap(),
@@ -80,7 +91,7 @@ fn model(folder: &Path, wheel: &Wheel) {
     fs::write(folder.join("wharf.lock"), lock.render()).unwrap();
 }
 
-const BUILD: [&str; 7] =
+pub(crate) const BUILD: [&str; 7] =
     ["build", "needy", "--base", "oci-dir:base", "--to", "oci-dir:out", "--json"];
 
 /// Reads a blob of a layout.
@@ -128,6 +139,25 @@ async fn a_base_for_another_machine_is_refused() {
 }
 
 #[tokio::test]
+async fn a_base_that_is_gone_is_told_and_nothing_is_made() {
+    let user = user("amd64");
+    let (base, out) = (user.home.path().join("base"), user.home.path().join("out"));
+    let gone = async |base: &str, code: &str, exit: u8| {
+        let build = ["build", "needy", "--base", base, "--to", "oci-dir:out"];
+        told(&user.run(&build).await, code, exit);
+        assert!(!out.exists());
+    };
+    let blobs = fs::read_dir(base.join("blobs/sha256")).unwrap();
+    let blobs = blobs.map(|entry| entry.unwrap().path());
+    let layer = blobs.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+    fs::remove_file(layer).unwrap();
+    gone("oci-dir:base", "W0802", 1).await;
+    fs::remove_dir_all(&base).unwrap();
+    gone("oci-dir:base", "W0802", 1).await;
+    gone(&answers("404 Not Found\r\n"), "W0314", 3).await;
+}
+
+#[tokio::test]
 async fn an_image_for_another_machine_is_assembled_here() {
     let user = user("arm64");
     let mut server = vec![0; 64];
@@ -147,6 +177,28 @@ async fn what_only_a_dockerfile_can_do_is_refused_by_name() {
     let outcome = user.run(&[&BUILD[..6], &["--set", "args.run_cmd=null"]].concat()).await;
     told(&outcome, "W0208", 2);
     assert!(outcome.err.contains("`run_cmd` cannot be honoured"), "{}", outcome.err);
+}
+
+#[tokio::test]
+async fn a_changed_lock_is_a_changed_part() {
+    let mut user = user("amd64");
+    user.engine = Some(Arc::new(Fake::default()));
+    let image = ["--base", "oci-dir:base", "--builder", "native", "-t", "needy:1"];
+    let build = [&["build", "needy", "--json"], &image[..]].concat();
+    let plan = [&build[..], &["--dry-run"]].concat();
+    user.run(&build).await.expect(0);
+    let changed = async |user: &User| -> Vec<String> {
+        let parts = user.run(&plan).await.expect(0).json()["parts"].clone();
+        let parts = parts.as_array().unwrap().iter().filter(|part| part["unchanged"] != true);
+        parts.map(|part| part["title"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(changed(&user).await, [""; 0]);
+    let lock = user.home.path().join("needy/wharf.lock");
+    let text = fs::read_to_string(&lock).unwrap();
+    fs::write(&lock, text.replace("version = \"1.0\"", "version = \"1.1\"")).unwrap();
+    assert_eq!(changed(&user).await, ["1 Python requirements, locked"]);
+    fs::remove_file(&lock).unwrap();
+    assert_eq!(changed(&user).await, ["1 Python requirements"]);
 }
 
 /// Pushes the engine's own base to a registry.

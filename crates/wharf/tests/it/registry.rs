@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{Outcome, User};
 
-const PASSWORD: &str = "hunter2-s3cret";
+pub(crate) const PASSWORD: &str = "hunter2-s3cret";
 
 /// A registry of the test's own, which ends with it.
 pub(crate) struct Lab {
@@ -59,7 +59,7 @@ impl Lab {
     }
 
     /// One that knows `ann` only.
-    fn with_password() -> Self {
+    pub(crate) fn with_password() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let entry = output(Command::new("htpasswd").args(["-Bbn", "ann", PASSWORD]));
         fs::write(folder.path().join("htpasswd"), entry).unwrap();
@@ -87,6 +87,15 @@ impl Lab {
 
     pub(crate) fn host(&self) -> String {
         format!("localhost:{}", self.port)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    /// The folder of what it holds.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 }
 
@@ -121,7 +130,7 @@ pub(crate) fn told(outcome: &Outcome, code: &str, exit: u8) {
 }
 
 /// Runs the program itself with a password on stdin.
-fn login(user: &User, host: &str, password: &str, more: &[&str]) -> Outcome {
+pub(crate) fn login(user: &User, host: &str, password: &str, more: &[&str]) -> Outcome {
     let mut child = Command::new(env!("CARGO_BIN_EXE_wharf"))
         .args(["login", host, "-u", "ann", "--password-stdin"])
         .args(more)
@@ -332,7 +341,7 @@ async fn docker_pulls_and_runs_what_was_pushed() {
 }
 
 /// A registry that lets everybody in, and answers everything else so.
-fn answers(head: &'static str) -> String {
+pub(crate) fn answers(head: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -403,10 +412,10 @@ async fn credentials_that_cannot_be_used_are_told() {
 }
 
 #[tokio::test]
-async fn what_needs_an_engine_is_not_pushed() {
+async fn what_is_not_there_is_not_pushed() {
     let (user, _) = User::of_fake();
     let to = "localhost:1/x:1";
-    told(&user.run(&["push", "wharf/iris:1", "--to", to]).await, "W0319", 2);
+    told(&user.run(&["push", "wharf/iris:1", "--to", to]).await, "W0206", 3);
     told(&user.run(&["push", "no-such", "--to", to]).await, "W0401", 3);
     let digest = format!("localhost:1/x@sha256:{}", "0".repeat(64));
     user.example("iris");

@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    registry::{Lab, output, told, user},
+    registry::{Lab, PASSWORD, login, output, told, user},
     support::User,
 };
 
@@ -132,6 +132,27 @@ async fn an_image_is_explained_layer_by_layer() {
     let changed: Vec<_> =
         explained["changes"].as_array().unwrap().iter().map(|change| &change["what"]).collect();
     assert_eq!(changed, ["label io.wharf.model.hash"]);
+}
+
+#[tokio::test]
+#[ignore = "needs registry"]
+async fn what_was_signed_is_run_from_a_registry_that_wants_a_password() {
+    let ((user, fake), lab) = (User::of_fake(), Lab::with_password());
+    user.example("iris");
+    make_keys(&user);
+    login(&user, &lab.host(), PASSWORD, &[]).expect(0);
+    let to = lab.name("iris:1");
+    let push = ["push", "iris", "--to", &to, "--sign", "wharf.key", "--json"];
+    let pushed = user.run(&push).await.expect(0).json();
+    let digest = pushed["digest"].as_str().unwrap();
+    let up = ["up", &to, "--verify", "--key", "wharf.pub", "--no-wait", "--json"];
+    let up = user.run(&up).await.expect(0).json();
+    // The name says which content was verified, whatever the tag stands for by now.
+    let name = format!("{}:{}", lab.name("iris"), &digest["sha256:".len()..][..12]);
+    assert_eq!(up["image"], name);
+    assert_eq!(fake.images_made(), [name]);
+    let other = ["up", &to, "--verify", "--key", "other.pub", "--no-wait"];
+    told(&user.run(&other).await, "W0326", 1);
 }
 
 /// A registry that has an image, and can keep nothing else.

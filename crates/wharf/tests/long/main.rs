@@ -1,9 +1,11 @@
-//! What takes too long for every day: large requirements, many kills, many redeploys. `./test --long` runs it.
+//! What takes too long for every day: large requirements, many kills, many redeploys, other builders. `./test --long` runs it.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 #[path = "../it/support.rs"]
 mod support;
+
+mod builders;
 
 use std::{fs, path::Path, time::Duration};
 

@@ -56,7 +56,7 @@ impl Folder {
 }
 
 /// Makes a file beside a target, which goes when the value does, unless it gets another name.
-pub(super) fn new_file(parent: &Path, mode: fs::Permissions) -> io::Result<NamedTempFile> {
+pub(crate) fn new_file(parent: &Path, mode: fs::Permissions) -> io::Result<NamedTempFile> {
     loop {
         let file =
             tempfile::Builder::new().prefix(NEW).permissions(mode.clone()).tempfile_in(parent)?;
@@ -84,7 +84,7 @@ fn is_same(open: &File, path: &Path) -> bool {
 /// Removes what dead commands left beside a target, and puts back what they had moved away from it.
 ///
 /// Whatever cannot be removed stays: it is in nobody's way.
-pub(super) fn tidy(target: &Path) {
+pub(crate) fn tidy(target: &Path) {
     let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else { return };
     let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
     let Ok(entries) = fs::read_dir(parent) else { return };

@@ -93,5 +93,5 @@ async fn silent(context: &Context, status: &Status, patience: Duration) -> Error
         .hint(format!(
             "inside a container an app listens on 0.0.0.0, not on 127.0.0.1; on another port than {port}: `-p HOST:CONTAINER`"
         ))
-        .hint("give it more time with `--wait 5m`")
+        .hint("give it more time with `--wait 5m` (`wharf wait`: `--timeout 5m`)")
 }

@@ -29,7 +29,7 @@ fn refuse(args: &BuildArgs) -> Result<()> {
     if args.push {
         let action = "`--push` sends models: a Dockerfile's image is in its engine";
         return Err(Error::new(codes::NEEDS_ENGINE, action).hint(
-            "build it without, and push it with the engine's own command: `docker push IMAGE`",
+            "build it without, and push it from there: `wharf push IMAGE --to HOST/REPOSITORY:TAG`",
         ));
     }
     if args.tag.len() > 1 {

@@ -16,6 +16,7 @@ use wharf_ops::{
         self, Assembled,
         make::{self, Made, PlannedPart, Workshop},
         output::Output,
+        weights::Weights,
     },
     error::Result,
     push::Supply,
@@ -106,7 +107,8 @@ pub(crate) async fn run(session: &mut Session<'_>, args: BuildArgs) -> Result<u8
         session.config.rehash();
     }
     let dockerfile = args.dockerfile.as_deref();
-    let asked = Asked { command: "build", target: &args.target, dockerfile };
+    let weights = Weights::Image;
+    let asked = Asked { command: "build", target: &args.target, dockerfile, weights };
     let work = match asked.find(session).await? {
         Found::Model(model) => of_model(session, &args, &model).await?,
         Found::App(found) => app::build(session, &args, found).await?,

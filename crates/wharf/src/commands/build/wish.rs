@@ -110,7 +110,9 @@ impl Wish {
         let request = MakeRequest {
             outputs,
             references,
-            recipe: Recipe::new(declared.args, |name| config.variable(name))?.by(way),
+            recipe: Recipe::new(declared.args, |name| config.variable(name))?
+                .by(way)
+                .created_at(config.created()?),
             existing: if is_refused { Existing::Refuse } else { Existing::Replace },
             taken: if args.force { replaceable(&config.folder, model) } else { Taken::Refuse },
         };

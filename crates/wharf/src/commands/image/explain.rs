@@ -3,13 +3,16 @@
 use clap::Args;
 use serde::Serialize;
 use wharf_ops::{
-    error::Result,
-    explain::{self, Change, Explained, LayerState},
+    error::{Error, Result},
+    explain::{self, Change, Explained, LayerState, Opened},
 };
-use wharf_spec::{quantity::ByteSize, reference::Reference};
+use wharf_spec::quantity::ByteSize;
 
 use crate::{
-    commands::{Session, registry::RegistryArgs},
+    commands::{
+        Session,
+        registry::{self, Moving, RegistryArgs},
+    },
     output::{
         table::{Align, Table},
         text,
@@ -19,12 +22,14 @@ use crate::{
 /// So much of a layer's title is shown: base images have whole scripts there.
 const SHOWN_TITLE: usize = 60;
 
-/// What each layer of a registry's image holds and costs, and what changed since an earlier one
+/// What each layer of an image holds and costs, and what changed since an earlier one
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  wharf image explain localhost:5000/iris:2\n  \
-                        wharf image explain localhost:5000/iris:2 --since localhost:5000/iris:1")]
+                        wharf image explain localhost:5000/iris:2 --since localhost:5000/iris:1\n  \
+                        wharf image explain studentapi\n  \
+                        wharf image explain oci-archive:iris.tar --since engine:localhost:5000/iris:1")]
 pub(crate) struct ExplainArgs {
-    /// The image: `HOST/REPOSITORY:TAG`, or by its digest
+    /// The image: `HOST/REPOSITORY:TAG`, or by its digest; a name without a host is the engine's, if it has it; or `engine:NAME`, `oci-dir:PATH`, `oci-archive:PATH`, `docker-archive:PATH`
     reference: String,
     /// An earlier image to compare it with
     #[arg(long, value_name = "REF")]
@@ -61,10 +66,19 @@ struct ChangeDocument<'a> {
 }
 
 pub(crate) async fn run(session: &mut Session<'_>, args: ExplainArgs) -> Result<u8> {
-    let reference: Reference = args.reference.parse()?;
-    let since = args.since.as_deref().map(str::parse::<Reference>).transpose()?;
-    let access = args.registry.access(session)?;
-    let found = explain::explain(&reference, since.as_ref(), &access, &session.cancel).await?;
+    let moving = Moving::new(session, args.registry.access(session)?);
+    let open = async |name: &String| {
+        let tree = registry::open(session, name, &moving.transfer).await?;
+        Ok::<_, Error>(Opened { name: name.clone(), tree })
+    };
+    let image = open(&args.reference).await?;
+    let since = match &args.since {
+        Some(since) => Some(open(since).await?),
+        None => None,
+    };
+    let is_compared = since.is_some();
+    let found = explain::explain(image, since, &session.cancel).await?;
+    drop(moving);
     if session.config.json {
         session.console.json(&document(&args, &found));
         return Ok(0);
@@ -73,7 +87,7 @@ pub(crate) async fn run(session: &mut Session<'_>, args: ExplainArgs) -> Result<
         session.console.out(&line);
     }
     if !session.config.quiet {
-        session.console.err(&summary(&found, since.is_some()));
+        session.console.err(&summary(&found, is_compared));
         found.changes.iter().for_each(|change| session.console.err(&told(change)));
     }
     Ok(0)

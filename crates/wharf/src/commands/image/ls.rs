@@ -1,16 +1,19 @@
-//! `wharf image ls`: the tags of a repository, and what they stand for.
+//! `wharf image ls`: the tags of a repository, and what they stand for; the repositories of a registry; or what is here.
 
 use clap::Args;
 use serde::Serialize;
+use wharf_oci::registry::host::RegistryHost;
 use wharf_ops::{
     error::Result,
     images::repository::{self, PlatformImage, Tagged},
 };
 use wharf_spec::{quantity::ByteSize, reference::Reference};
 
+use super::here;
 use crate::{
     commands::{
         Session,
+        path::refused,
         registry::{Moving, RegistryArgs},
     },
     output::{
@@ -19,15 +22,23 @@ use crate::{
     },
 };
 
-/// List the images of a repository
+/// List wharf's images in the engine, those of a repository, or the repositories of a registry
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  wharf image ls localhost:5000/iris\n  \
+#[command(after_help = "Examples:\n  wharf image ls\n  wharf image ls localhost:5000/iris\n  \
+                        wharf image ls localhost:5000\n  \
                         wharf image ls registry.example/ml/iris --json")]
 pub(crate) struct LsArgs {
-    /// `HOST/REPOSITORY`
-    repository: String,
+    /// `HOST/REPOSITORY`, or `HOST` [default: the engine]
+    place: Option<String>,
     #[command(flatten)]
     registry: RegistryArgs,
+}
+
+#[derive(Serialize)]
+struct RepositoriesDocument<'a> {
+    schema: &'static str,
+    registry: &'a str,
+    items: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -89,10 +100,22 @@ impl<'a> From<&'a PlatformImage> for PlatformDocument<'a> {
 }
 
 pub(crate) async fn run(session: &mut Session<'_>, args: LsArgs) -> Result<u8> {
-    let name: Reference = args.repository.parse()?;
-    let access = args.registry.access(session)?;
-    let moving = Moving::new(session, access);
+    let Some(place) = &args.place else {
+        return match args.registry.given() {
+            Some(flag) => Err(refused(flag, "the engine is asked, and no registry")),
+            None => here::run(session).await,
+        };
+    };
+    let moving = Moving::new(session, args.registry.access(session)?);
+    if let Ok(host) = place.parse::<RegistryHost>() {
+        let found = repository::repositories(&host, &moving.transfer).await?;
+        drop(moving);
+        tell_repositories(session, &host, &found);
+        return Ok(0);
+    }
+    let name: Reference = place.parse()?;
     let found = repository::list(&name, &moving.transfer).await?;
+    drop(moving);
     if session.config.json {
         let items = found.iter().map(ImageDocument::from).collect();
         session.console.json(&LsDocument { schema: "wharf.images/v1", items });
@@ -104,6 +127,15 @@ pub(crate) async fn run(session: &mut Session<'_>, args: LsArgs) -> Result<u8> {
     }
     session.console.out_lines(&table(&found).lines());
     Ok(0)
+}
+
+fn tell_repositories(session: &Session<'_>, host: &RegistryHost, found: &[String]) {
+    if session.config.json {
+        let (schema, registry) = ("wharf.repositories/v1", host.as_str());
+        session.console.json(&RepositoriesDocument { schema, registry, items: found });
+    } else {
+        session.console.out_lines(found);
+    }
 }
 
 fn table(found: &[Tagged]) -> Table {

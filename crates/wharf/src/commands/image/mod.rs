@@ -2,6 +2,8 @@
 
 mod ls;
 
+mod here;
+
 mod show;
 
 mod copy;
@@ -21,7 +23,7 @@ use wharf_ops::error::Result;
 
 use super::Session;
 
-/// Images of a registry: listed, copied, removed; what they hold, and who signed them
+/// Images of a registry, or of the engine: listed, copied, removed; what they hold, and who signed them
 #[derive(Debug, Args)]
 pub(crate) struct ImageArgs {
     #[command(subcommand)]

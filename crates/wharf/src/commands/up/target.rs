@@ -1,18 +1,19 @@
 //! What the word after `wharf up` means: a path that is there, else an image of the engine.
 
 use wharf_model::recognise::Model;
+use wharf_oci::{manifest::Platform, store::Which};
 use wharf_ops::{
-    build::BuildOptions,
-    context::{Context, cancelled},
+    build::{BuildOptions, way::Builder, weights::Weights},
+    context::Context,
     deploy::source::Source,
     error::Result,
+    images::pull::{self, PullRequest},
     store::folder::FolderStore,
     supply::signature,
 };
 use wharf_spec::{
     codes,
     error::{Explain as _, Kind},
-    event::Event,
     name::WorkloadName,
     reference::Reference,
 };
@@ -21,6 +22,7 @@ use super::{
     super::{
         Session, key, model_events,
         path::{App, Asked, Found, OWN_BASE, refused},
+        registry::Moving,
     },
     UpArgs,
 };
@@ -38,8 +40,12 @@ impl Target {
         if args.verify {
             return verified(session, args).await;
         }
-        if let Some(flag) = args.registry.given() {
-            return Err(refused(flag, "no registry is asked without `--verify`"));
+        let is_native = args.way.read()?.builder == Builder::Native;
+        if let Some(flag) = args.registry.given().filter(|_| !is_native) {
+            return Err(refused(
+                flag,
+                "no registry is asked without `--verify` or `--builder native`",
+            ));
         }
         let is_path = session.config.folder.join(&args.target).exists();
         if is_path || args.dockerfile.is_some() {
@@ -87,8 +93,12 @@ impl Target {
         }
     }
 
-    pub(super) fn runs_python(&self) -> bool {
-        matches!(self, Self::Model { model, .. } if !model.card.runtime.is_native())
+    /// Returns the model, if it runs Python.
+    pub(super) fn with_python(&self) -> Option<&Model> {
+        match self {
+            Self::Model { model, .. } if !model.card.runtime.is_native() => Some(model),
+            Self::Model { .. } | Self::App(_) | Self::Image { .. } => None,
+        }
     }
 
     /// Opens the store that its state belongs to.
@@ -103,13 +113,18 @@ impl Target {
 
 async fn at_path(session: &Session<'_>, args: &UpArgs) -> Result<Target> {
     let dockerfile = args.dockerfile.as_deref();
-    match (Asked { command: "up", target: &args.target, dockerfile }).find(session).await? {
+    let weights = args.weights()?;
+    let asked = Asked { command: "up", target: &args.target, dockerfile, weights };
+    match asked.find(session).await? {
         Found::Model(model) => {
-            let way = args.way.read()?;
-            let options = BuildOptions { base: args.base.clone(), way, ..BuildOptions::default() };
+            let (base, way) = (args.base.clone(), args.way.read()?);
+            let options = BuildOptions { base, way, weights, ..BuildOptions::default() };
             Ok(Target::Model { model, options })
         }
         Found::App(_) if args.base.is_some() => Err(refused("--base", OWN_BASE)),
+        Found::App(_) if weights != Weights::Auto => {
+            Err(refused("--weights", "what a Dockerfile copies is in its image"))
+        }
         Found::App(mut app) => {
             app.options.way = args.way.read()?;
             Ok(Target::App(app))
@@ -140,23 +155,20 @@ async fn verified(session: &Session<'_>, args: &UpArgs) -> Result<Target> {
     let access = args.registry.access(session)?;
     let verified = signature::verify(&reference, &keys, &access, &session.cancel).await?;
     let context = session.context_at(None, args.way.engine()).await?;
-    let reporter = context.reporter.clone();
-    let progress = move |line| reporter.report(Event::Output { line });
-    let images = context.images()?;
-    if images.find(&verified.reference.to_string()).await?.is_none() {
-        context.report(Event::Started { what: format!("pulling {}", verified.reference) });
-        tokio::select! {
-            pulled = images.pull(&verified.reference, &progress) => pulled.map(drop)?,
-            () = context.cancel.cancelled() => return Err(cancelled()),
-        }
-    }
-    Ok(named(verified.reference))
+    let moving = Moving::new(session, access);
+    // By wharf itself, which has the user's credentials, under a name that no other content gets.
+    let name = pull::local_name(&verified.reference)?;
+    let which = Which::For(Platform::of_this_machine());
+    let request = PullRequest { reference: &verified.reference, which: &which, name: &name };
+    pull::into_engine(&context, &request, &moving.transfer).await?;
+    Ok(named(name))
 }
 
 /// Refuses the flags that say how something is built.
 fn as_it_is(args: &UpArgs) -> Result<()> {
     let base = args.base.as_ref().map(|_| "--base");
-    match base.or_else(|| args.way.given()) {
+    let weights = (args.weights()? != Weights::Auto).then_some("--weights");
+    match base.or(weights).or_else(|| args.way.given()) {
         Some(flag) => Err(refused(flag, "an image is run as it is")),
         None => Ok(()),
     }
