@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wharf_spec::{
-    data_type::{DataType, Shape},
+    data_type::{DataType, Frame, Shape},
     model::{Answer, Argument, Field, Method, ModelKind, NativeOptions, RuntimeKind, Step},
 };
 
@@ -28,6 +28,8 @@ pub(super) struct Facts {
     /// Columns of the input.
     pub(super) features: usize,
     feature_names: Vec<String>,
+    /// The names of categories, column by column; empty when there are none.
+    categories: Vec<Vec<Value>>,
     outputs: usize,
     /// Zero when it is no classifier.
     classes: usize,
@@ -36,6 +38,10 @@ pub(super) struct Facts {
 }
 
 impl Facts {
+    pub(super) fn has_named_categories(&self) -> bool {
+        !self.categories.is_empty()
+    }
+
     pub(super) fn is_classifier(&self) -> bool {
         self.classes > 0
     }
@@ -68,9 +74,17 @@ pub(super) fn facts(
     options: NativeOptions,
 ) -> Result<Facts, ReadError> {
     let ensemble = Ensemble::read(format, bytes, &options)?;
-    let tree::Facts { objective, features, feature_names, outputs, classes, class_names, .. } =
-        ensemble.facts().clone();
-    Ok(Facts { objective, features, feature_names, outputs, classes, class_names })
+    let tree::Facts {
+        objective,
+        features,
+        feature_names,
+        categories,
+        outputs,
+        classes,
+        class_names,
+        ..
+    } = ensemble.facts().clone();
+    Ok(Facts { objective, features, feature_names, categories, outputs, classes, class_names })
 }
 
 /// Takes an ensemble into a bundle; methods and classes are left to the caller.
@@ -82,6 +96,7 @@ pub(super) fn draft(
 ) -> Draft {
     let extension = match (format, sniff::extension(path).as_str()) {
         (Format::Xgboost | Format::Catboost, "json") => "json",
+        (Format::Xgboost, "bin" | "model") => "bin",
         (Format::Xgboost, _) => "ubj",
         (Format::Lightgbm, _) => "txt",
         (Format::Catboost, _) => "cbm",
@@ -167,8 +182,11 @@ fn methods(facts: &Facts, format: Format, classes: &[Value]) -> Vec<Method> {
     }
 }
 
-/// Returns the only argument: a table of numbers.
+/// Returns the only argument: a table of numbers, with columns of texts where categories have names.
 pub(super) fn argument(facts: &Facts) -> Argument {
+    if facts.has_named_categories() {
+        return table(facts);
+    }
     let field = |name: &String| Field { name: name.clone(), ..Field::default() };
     Argument {
         name: "data".to_owned(),
@@ -177,6 +195,37 @@ pub(super) fn argument(facts: &Facts) -> Argument {
         required: true,
         default: None,
         fields: facts.feature_names.iter().map(field).collect(),
+        allows_missing: true,
+    }
+}
+
+fn table(facts: &Facts) -> Argument {
+    let name = |column: usize| {
+        facts.feature_names.get(column).cloned().unwrap_or_else(|| format!("Column_{column}"))
+    };
+    let columns: Vec<String> = (0..facts.categories.len()).map(name).collect();
+    let dtype =
+        |names: &Vec<Value>| if names.is_empty() { "float64" } else { class_dtype(names, "") };
+    let dtypes = facts.categories.iter().map(|names| match dtype(names) {
+        "str" => "object".to_owned(),
+        dtype => dtype.to_owned(),
+    });
+    let fields = columns.iter().zip(&facts.categories).map(|(name, choices)| Field {
+        name: name.clone(),
+        choices: choices.clone(),
+        ..Field::default()
+    });
+    Argument {
+        name: "data".to_owned(),
+        keyword: None,
+        fields: fields.collect(),
+        data_type: DataType::DataFrame(Frame {
+            dtypes: dtypes.collect(),
+            columns,
+            index_cols: Vec::new(),
+        }),
+        required: true,
+        default: None,
         allows_missing: true,
     }
 }

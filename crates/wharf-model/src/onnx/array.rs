@@ -102,6 +102,15 @@ pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, RunError> {
     }
 }
 
+/// Returns the place along an axis of that size; a negative index counts from the end.
+pub(super) fn axis_index(index: i64, size: usize) -> Result<usize, RunError> {
+    let counted = if index < 0 { index.saturating_add(size as i64) } else { index };
+    match usize::try_from(counted) {
+        Ok(counted) if counted < size => Ok(counted),
+        _ => failed(format!("the index {index} is outside {size} elements")),
+    }
+}
+
 /// Returns how far apart neighbours are along each axis of a row-major array.
 pub(super) fn strides(shape: &[usize]) -> Vec<isize> {
     let mut strides = vec![1; shape.len()];

@@ -29,6 +29,8 @@ mod node;
 
 mod array;
 
+mod key;
+
 mod ops;
 
 mod ml;

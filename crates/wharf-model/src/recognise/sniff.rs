@@ -42,7 +42,7 @@ pub(crate) fn named(path: &Path, kind: Option<ModelKind>) -> Result<Form> {
 pub(crate) fn found(path: &Path) -> Option<Form> {
     let could_be = matches!(
         extension(path).as_str(),
-        "json" | "ubj" | "txt" | "cbm" | "onnx" | "mlem" | "model"
+        "json" | "ubj" | "bin" | "txt" | "cbm" | "onnx" | "mlem" | "model"
     );
     let is_predict = path.file_name().is_some_and(|name| name == "predict.py");
     if is_predict {
@@ -116,16 +116,8 @@ fn refusal(path: &Path, head: &[u8]) -> ModelError {
         hint: Some(hint.to_owned()),
     };
     let other = "save it as XGBoost `.ubj`, LightGBM text, CatBoost `.cbm` or ONNX, save it with MLEM, or write a `predict.py`";
-    let unsupported = |what: &str, hint: &str| {
-        let (what, hint) = (what.to_owned(), Some(hint.to_owned()));
-        ReadError::Unsupported { what, hint }.in_file(path)
-    };
     match head {
         [] => corrupt("the file is empty"),
-        [b'b', b'i', b'n', b'f', ..] => unsupported(
-            "it is in XGBoost's old binary form, which XGBoost 3.1 does not read either",
-            "load it with the XGBoost that saved it, then `booster.save_model(\"model.ubj\")`",
-        ),
         [0x89, b'H', b'D', b'F', ..] => not_served("tf_keras").in_file(path),
         [b'P', b'K', 3, 4, ..] => not_served("torch").in_file(path),
         _ => match extension(path).as_str() {

@@ -63,6 +63,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Facts, Evaluator), ReadError> {
         features: columns,
         feature_names: names,
         categorical: Vec::new(),
+        categories: Vec::new(),
         outputs: dimensions,
         classes,
         class_names,

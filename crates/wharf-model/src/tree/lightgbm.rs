@@ -38,12 +38,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Facts, Evaluator<f64>), ReadError> {
         return Err(not_lightgbm(text));
     }
     let sections = Sections::of(text)?;
-    frame::refuse_named_categories(sections.rest)?;
     let head = &sections.head;
     let trees = sections.trees().count();
     let groups = groups(head, trees)?;
     let objective = Objective::of(head.objective, groups)?;
-    let facts = facts(head, &objective, trees, groups)?;
+    let facts = facts(&sections, &objective, trees, groups)?;
 
     let mut forest = Forest::new(facts.features, groups);
     for (index, tree) in sections.trees().enumerate() {
@@ -63,16 +62,18 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Facts, Evaluator<f64>), ReadError> {
 }
 
 fn facts(
-    head: &Head<'_>,
+    sections: &Sections<'_>,
     objective: &Objective<'_>,
     trees: usize,
     groups: usize,
 ) -> Result<Facts, ReadError> {
+    let head = &sections.head;
     let version = supported_version(head.version)?.to_owned();
     let key = "max_feature_idx";
     let last: usize = parse_number(required(head.max_feature_idx, key)?, key)?;
     let features = last.saturating_add(1);
     check_features(features)?;
+    let categorical = categorical(head, features)?;
     Ok(Facts {
         library: "lightgbm",
         version,
@@ -80,7 +81,8 @@ fn facts(
         task: objective.task,
         features,
         feature_names: feature_names(head, features)?,
-        categorical: categorical(head, features)?,
+        categories: frame::categories(sections.rest, &categorical)?,
+        categorical,
         outputs: groups,
         classes: objective.task.classes(groups),
         class_names: Vec::new(),

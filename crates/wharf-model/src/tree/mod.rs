@@ -3,6 +3,7 @@
 //! - `xgboost` and `lightgbm` read files into an `Evaluator`; `ubjson` is XGBoost's binary JSON;
 //! - `catboost` reads and evaluates its own, which compare numbers of borders instead of values;
 //! - `forest` lays the trees out and walks through them, with the sets of `category`;
+//! - `names` turns the categories of a data frame into numbers;
 //! - `number` is what each library computes with, `link` what it makes of the sums.
 //!
 //! ```no_run
@@ -31,6 +32,8 @@ mod forest;
 
 mod category;
 
+mod names;
+
 mod number;
 
 mod link;
@@ -38,8 +41,15 @@ mod link;
 use serde_json::Value;
 use wharf_spec::model::NativeOptions;
 
-use self::{evaluator::Evaluator, number::Number};
-use crate::{error::ReadError, tensor::Tensor};
+use self::{
+    evaluator::Evaluator,
+    names::{Names, Unknown},
+    number::Number,
+};
+use crate::{
+    error::{ReadError, RunError},
+    tensor::Tensor,
+};
 
 /// What wrote the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +82,7 @@ pub fn looks_like(bytes: &[u8]) -> Option<Format> {
 #[derive(Debug)]
 pub struct Ensemble {
     facts: Facts,
+    names: Names,
     evaluator: AnyEvaluator,
 }
 
@@ -91,6 +102,9 @@ pub struct Facts {
     pub feature_names: Vec<String>,
     /// Which columns hold numbers of categories; empty when none does.
     pub categorical: Vec<bool>,
+    /// The names of categories, column by column, where the model was trained with a data frame's; their places are
+    /// the numbers that rows hold ([`Ensemble::encode`]). Empty when no column has names.
+    pub categories: Vec<Vec<Value>>,
     /// Numbers in a row of [`Ensemble::predict`].
     pub outputs: usize,
     /// Zero when the model is no classifier.
@@ -154,12 +168,24 @@ impl Ensemble {
                 (facts, AnyEvaluator::Catboost(evaluator))
             }
         };
-        Ok(Self { facts, evaluator })
+        let unknown = match format {
+            Format::Lightgbm => Unknown::Missing,
+            Format::Xgboost | Format::Catboost => Unknown::Refused,
+        };
+        Ok(Self { names: Names::new(&facts.categories, unknown), facts, evaluator })
     }
 
     /// Returns what the file says of the model.
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// Returns the number that stands for a cell of a table: a category's by its name, NaN for `null`.
+    ///
+    /// # Errors
+    /// When it is neither a number nor a category of the column. LightGBM takes an unknown category for missing.
+    pub fn encode(&self, column: usize, cell: &Value) -> Result<f64, RunError> {
+        self.names.encode(column, cell)
     }
 
     /// Returns what the library's `Booster.predict` gives: `[rows]`, or `[rows, outputs]`. CatBoost, which has no

@@ -1,10 +1,14 @@
-//! XGBoost's files: `gbtree`, `dart` and `gblinear`, in JSON and UBJSON.
+//! XGBoost's files: `gbtree`, `dart` and `gblinear`, in JSON, UBJSON and the old binary form.
 
 mod file;
+
+mod binary;
 
 mod objective;
 
 mod trees;
+
+mod frame;
 
 use wharf_spec::model::NativeOptions;
 
@@ -24,11 +28,15 @@ use crate::error::ReadError;
 enum Form {
     Json,
     Ubjson,
+    Binary,
 }
 
 impl Form {
     /// Tells the forms apart: in UBJSON the mark of a length follows the brace, in JSON a quote or a space.
     fn of(bytes: &[u8]) -> Option<Self> {
+        if binary::looks_like(bytes) {
+            return Some(Self::Binary);
+        }
         match bytes.trim_ascii_start() {
             [b'{', b'i' | b'U' | b'I' | b'l' | b'L', ..] => Some(Self::Ubjson),
             [b'{', ..] => Some(Self::Json),
@@ -43,6 +51,7 @@ pub(super) fn looks_like(bytes: &[u8]) -> bool {
     let key: &[u8] = match Form::of(start) {
         Some(Form::Json) => b"\"learner\"",
         Some(Form::Ubjson) => b"\x07learner",
+        Some(Form::Binary) => return true,
         None => return false,
     };
     start.windows(key.len()).any(|window| window == key)
@@ -60,10 +69,12 @@ pub(super) fn read(
     let objective = Objective::of(&learner.objective.name)?;
     let bases = base_scores(&learner.learner_model_param.base_score)?;
     let groups = groups(&learner, &bases)?;
+    let margin =
+        if learner.learner_model_param.base_is_margin { |base| base } else { objective.margin };
     let start = match learner.gradient_booster.name.as_str() {
         // XGBoost 3.2 begins every output of a linear model with the first base score.
-        "gblinear" => start(&bases[..1], groups, objective.margin)?,
-        _ => start(&bases, groups, objective.margin)?,
+        "gblinear" => start(&bases[..1], groups, margin)?,
+        _ => start(&bases, groups, margin)?,
     };
     let best_iteration = best_iteration(&learner)?;
     let rounds =
@@ -77,6 +88,10 @@ pub(super) fn read(
         task,
         features,
         categorical: categorical(&learner, features),
+        categories: match model(&learner) {
+            Some(model) => frame::categories(&model.cats, features)?,
+            None => Vec::new(),
+        },
         outputs: objective.link.outputs(groups),
         classes: task.classes(groups),
         class_names: Vec::new(),
@@ -98,15 +113,9 @@ fn parse(bytes: &[u8]) -> Result<File, ReadError> {
         Some(Form::Ubjson) => ubjson::from_slice(bytes).map_err(|error| {
             ReadError::corrupt(format!("the UBJSON is not that of an XGBoost model: {error}"))
         }),
+        Some(Form::Binary) => binary::read(bytes),
         None if bytes.is_empty() => Err(ReadError::corrupt("the file is empty")),
-        None => Err(ReadError::Unsupported {
-            what: "the file is neither JSON nor UBJSON, which XGBoost writes today".to_owned(),
-            hint: Some(
-                "an old binary model: load it with the XGBoost that wrote it, and save it with \
-                 `booster.save_model(\"model.ubj\")`"
-                    .to_owned(),
-            ),
-        }),
+        None => Err(ReadError::corrupt("the file is in none of the forms that XGBoost writes")),
     }
 }
 

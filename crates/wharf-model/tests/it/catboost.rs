@@ -148,6 +148,7 @@ fn facts_are_those_of_the_file() {
         features: 5,
         feature_names: [],
         categorical: [],
+        categories: [],
         outputs: 5,
         classes: 5,
         class_names: [

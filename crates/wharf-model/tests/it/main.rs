@@ -3,6 +3,8 @@
 
 mod tree;
 
+mod frames;
+
 mod catboost;
 
 mod onnx;

@@ -72,6 +72,14 @@ impl Array {
     }
 }
 
+impl Array {
+    fn without_rows(&self) -> Tensor {
+        let mut shape = self.shape.clone();
+        shape[0] = 0;
+        Self { name: String::new(), dtype: self.dtype.clone(), shape, data: Vec::new() }.tensor()
+    }
+}
+
 fn number(item: &Value) -> f64 {
     item.as_f64().unwrap_or(f64::NAN)
 }
@@ -168,28 +176,48 @@ mod the_net_answers_as_onnxruntime {
     answer_as_onnxruntime! { check: torch_cnn_dynamo torch_cnn_legacy torch_lstm_legacy }
 }
 
-/// A model with one node.
+/// A model in a line of text.
 #[derive(Deserialize)]
-struct OneNode {
+struct OneModel {
+    /// Its only operator, or the estimator that it was made of.
     operator: String,
     model: String,
     #[serde(flatten)]
     answers: Answers,
 }
 
-#[test]
-fn every_operator_answers_as_the_reference() {
-    let lines = fs::read_to_string(folder().join("operators.jsonl")).unwrap();
-    for (at, line) in lines.lines().enumerate() {
-        let case: OneNode = serde_json::from_str(line).unwrap();
+/// Returns the models of a file with one a line.
+fn lines(file: &str) -> Vec<OneModel> {
+    let lines = fs::read_to_string(folder().join(file)).unwrap();
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+impl OneModel {
+    fn bytes(&self) -> Vec<u8> {
+        BASE64_STANDARD.decode(&self.model).unwrap()
+    }
+}
+
+#[track_caller]
+fn check_lines(file: &str) {
+    for (at, case) in lines(file).into_iter().enumerate() {
         let name = format!("{} in line {}", case.operator, at + 1);
-        let bytes = BASE64_STANDARD.decode(&case.model).unwrap();
-        let model =
-            Interpreter::load(&bytes, &folder()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let model = Interpreter::load(&case.bytes(), &folder())
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         let made =
             model.run(inputs(&case.answers)).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_answers(&name, &made, &case.answers.outputs);
     }
+}
+
+#[test]
+fn every_operator_answers_as_the_reference() {
+    check_lines("operators.jsonl");
+}
+
+#[test]
+fn every_estimator_answers_as_onnxruntime() {
+    check_lines("estimators.jsonl");
 }
 
 /// Returns one row of every input.
@@ -236,13 +264,8 @@ fn one_row_has_the_answer_that_it_has_among_others() {
 #[test]
 fn no_rows_have_no_answers() {
     for name in INTERPRETED.iter().filter(|name| **name != "knn") {
-        let empty = |input: &Array| {
-            let mut shape = input.shape.clone();
-            shape[0] = 0;
-            let data = if input.dtype == "str" { Data::Str(vec![]) } else { Data::F32(vec![]) };
-            Tensor::new(shape, data).unwrap()
-        };
-        let made = interpreter(name).run(answers(name).inputs.iter().map(empty).collect());
+        let inputs = answers(name).inputs;
+        let made = interpreter(name).run(inputs.iter().map(Array::without_rows).collect());
         for output in made.unwrap_or_else(|error| panic!("{name}: {error}")) {
             assert_eq!(output.shape()[0], 0, "{name}");
         }
@@ -380,6 +403,20 @@ fn a_model_with_changed_bytes_neither_hangs_nor_panics() {
         for seed in 0..150 {
             if let Ok(model) = Interpreter::load(&changed(&original, seed), &folder()) {
                 drop(model.run(input.clone()));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_small_model_with_changed_bytes_neither_hangs_nor_panics() {
+    for case in lines("estimators.jsonl") {
+        let (original, given) = (case.bytes(), inputs(&case.answers));
+        let none: Vec<Tensor> = case.answers.inputs.iter().map(Array::without_rows).collect();
+        for seed in 0..40 {
+            if let Ok(model) = Interpreter::load(&changed(&original, seed), &folder()) {
+                drop(model.run(given.clone()));
+                drop(model.run(none.clone()));
             }
         }
     }

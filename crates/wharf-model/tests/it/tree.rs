@@ -55,7 +55,7 @@ fn names(endings: &[&str]) -> BTreeSet<(String, String)> {
 }
 
 fn model_files() -> BTreeSet<(String, String)> {
-    names(&[".json", ".ubj", ".txt"])
+    names(&[".json", ".ubj", ".bin", ".txt"])
 }
 
 fn format_of(ending: &str) -> Format {
@@ -239,6 +239,7 @@ fn facts_are_those_of_the_file() {
             true,
             false,
         ],
+        categories: [],
         outputs: 1,
         classes: 0,
         class_names: [],
@@ -256,6 +257,7 @@ fn facts_are_those_of_the_file() {
         features: 5,
         feature_names: [],
         categorical: [],
+        categories: [],
         outputs: 3,
         classes: 3,
         class_names: [],
@@ -273,6 +275,7 @@ fn facts_are_those_of_the_file() {
         features: 30,
         feature_names: [],
         categorical: [],
+        categories: [],
         outputs: 1,
         classes: 2,
         class_names: [],
@@ -300,7 +303,7 @@ fn files_are_told_by_their_first_bytes() {
     for (stem, ending) in model_files() {
         let bytes = file(&format!("{stem}{ending}"));
         assert_eq!(
-            looks_like(&bytes[..bytes.len().min(64)]),
+            looks_like(&bytes[..bytes.len().min(256)]),
             Some(format_of(&ending)),
             "{stem}{ending}"
         );
@@ -314,7 +317,13 @@ fn files_are_told_by_their_first_bytes() {
 
 #[test]
 fn a_file_that_is_cut_off_is_an_error() {
-    for name in ["xgb_bc.json", "xgb_bc.ubj", "lgb_diab_dart.txt"] {
+    for name in [
+        "xgb_bc.json",
+        "xgb_bc.ubj",
+        "old_xgb16_softmax.bin",
+        "old_xgb16_linear.bin",
+        "lgb_diab_dart.txt",
+    ] {
         let whole = file(name);
         // Behind this line LightGBM itself reads nothing that matters.
         let end = find(&whole, b"\nend of trees").unwrap_or(whole.len());
@@ -417,7 +426,7 @@ fn damaged_models_of_xgboost_say_what_is_wrong() {
     `base_score` has 2 values for 1 outputs
     the best iteration is 5, which is not there
     the best iteration is 18446744073709551614, which is not there
-    the model was trained with categories of a data frame, which wharf cannot encode yet
+    the model has categories for 1 of 2 columns
     the model has objective `reg:unheardof`, which wharf does not know
     there are 0 weights for 2 features and 1 outputs
     the model has booster `gbforest`, which wharf does not know
@@ -441,11 +450,28 @@ fn categories_outside_their_list_are_refused() {
 }
 
 #[test]
-fn the_old_binary_form_is_refused_with_the_way_out() {
-    let error =
-        Ensemble::read(Format::Xgboost, b"binf\x00\x01", &NativeOptions::default()).unwrap_err();
-    let ReadError::Unsupported { hint: Some(hint), .. } = error else { panic!("{error:?}") };
-    assert!(hint.contains("model.ubj"), "{hint}");
+fn facts_of_the_old_binary_form_are_those_of_the_file() {
+    let early = read_with("old_xgb16_early.bin", BEST).unwrap();
+    let facts = early.facts();
+    assert_eq!((facts.version.as_str(), facts.objective.as_str()), ("1.6", "binary:logistic"));
+    assert_eq!((facts.features, facts.classes, facts.trees), (5, 2, 15));
+    assert_eq!(facts.best_iteration, Some(14));
+    // Nothing in these files says which version wrote them.
+    assert_eq!(read("old_xgb09_logistic.bin").unwrap().facts().version, "");
+}
+
+#[test]
+fn counts_of_the_old_binary_form_are_checked_against_what_is_there() {
+    let original = file("old_xgb16_logistic.bin");
+    let objective = 4 + 136;
+    let trees = objective + 8 + "binary:logistic".len() + 8 + "gbtree".len();
+    let nodes = trees + 160 + 4;
+    for (what, at) in [("objective", objective), ("trees", trees), ("nodes", nodes)] {
+        let mut bytes = original.clone();
+        bytes[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+        let read = Ensemble::read(Format::Xgboost, &bytes, &NativeOptions::default());
+        assert!(read.is_err(), "{what}: {read:?}");
+    }
 }
 
 /// A small model of LightGBM.
@@ -525,13 +551,15 @@ fn damaged_models_of_lightgbm_say_what_is_wrong() {
     the model has objective `unheardof`, which wharf does not know
     tree 0: `leaf_const` has 0 entries instead of 3
     there is no line `end of trees`: the file is cut off
-    the model was trained with categories of a data frame, which wharf cannot encode yet
+    the model was trained with categories of a data frame, and the file does not say of which columns
     the file is JSON, from which LightGBM itself cannot read a model
     "#);
 }
 
 /// Small models that use much of what the forms have.
-const TO_DAMAGE: [&str; 6] = [
+const TO_DAMAGE: [&str; 8] = [
+    "old_xgb16_dart.bin",
+    "old_xgb09_linear.bin",
     "more_xgb_vector_leaf.ubj",
     "more_xgb_linear_softprob.ubj",
     "more_xgb_stump.json",
@@ -552,7 +580,8 @@ proptest! {
         for (at, byte) in damage {
             let at = at.index(bytes.len());
             // In text a digit more often stays readable than any byte.
-            bytes[at] = if name.ends_with(".ubj") { byte } else { b"0123456789-,. "[usize::from(byte) % 14] };
+            let is_text = name.ends_with(".json") || name.ends_with(".txt");
+            bytes[at] = if is_text { b"0123456789-,. "[usize::from(byte) % 14] } else { byte };
         }
         let (_, ending) = name.rsplit_once('.').unwrap();
         if let Ok(model) = Ensemble::read(format_of(&format!(".{ending}")), &bytes, &BEST) {

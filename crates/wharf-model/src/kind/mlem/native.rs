@@ -65,6 +65,10 @@ pub(super) fn trees(
         for argument in &mut method.args {
             check_columns(argument, facts.features).map_err(|e| e.in_file(&target.path))?;
             from_table(argument, kind::trees::argument(&facts));
+            let is_table = matches!(argument.data_type, DataType::DataFrame(_));
+            if facts.has_named_categories() && !is_table {
+                return Err(unnamed_columns().in_file(&target.path));
+            }
         }
     }
     draft.classes = facts.class_names;
@@ -109,6 +113,15 @@ fn from_table(argument: &mut Argument, table: Argument) {
     }
     if !matches!(argument.data_type, DataType::DataFrame(_)) {
         argument.fields = table.fields;
+    }
+}
+
+/// Returns the error for names of categories that the signature has no columns for.
+fn unnamed_columns() -> ReadError {
+    ReadError::Unsupported {
+        what: "the model was trained with categories of a data frame, and its signature is no data frame's"
+            .to_owned(),
+        hint: Some("save it with a data frame as `sample_data`".to_owned()),
     }
 }
 

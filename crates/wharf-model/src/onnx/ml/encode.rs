@@ -9,35 +9,9 @@ use crate::{
 
 use super::super::{
     array::{elements, failed, floats, integers, pick, tensor, type_name},
+    key::{Key, keys},
     node::{Inputs, Kernel, Node},
 };
-
-/// A value that is looked up; floats are compared by their bits, with one zero and one NaN.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Key {
-    Int(i64),
-    Float(u32),
-    Text(String),
-}
-
-impl Key {
-    fn float(value: f32) -> Self {
-        Self::Float(if value.is_nan() { f32::NAN.to_bits() } else { (value + 0.0).to_bits() })
-    }
-}
-
-/// Returns what is looked up for each element.
-fn keys(data: &Data) -> Result<Vec<Key>, RunError> {
-    Ok(match data {
-        Data::I32(items) => items.iter().map(|item| Key::Int(i64::from(*item))).collect(),
-        Data::I64(items) => items.iter().map(|item| Key::Int(*item)).collect(),
-        Data::F32(items) => items.iter().map(|item| Key::float(*item)).collect(),
-        Data::F64(items) => items.iter().map(|item| Key::float(*item as f32)).collect(),
-        Data::Bool(items) => items.iter().map(|item| Key::Int(i64::from(*item))).collect(),
-        Data::Str(items) => items.iter().map(|item| Key::Text(item.clone())).collect(),
-        Data::U64(_) => return failed("it does not take uint64"),
-    })
-}
 
 /// One column for each category.
 #[derive(Debug)]
@@ -190,6 +164,37 @@ impl Kernel for LabelEncoder {
     }
 }
 
+/// Gives texts numbers, or numbers texts: a [`LabelEncoder`] that goes by the type of its input.
+#[derive(Debug)]
+struct CategoryMapper {
+    numbers: LabelEncoder,
+    texts: LabelEncoder,
+}
+
+pub(super) fn category_mapper(node: Node<'_>) -> Result<Box<dyn Kernel>, ReadError> {
+    let (mut texts, mut numbers) = (node.texts("cats_strings")?, node.ints("cats_int64s").to_vec());
+    if texts.len() != numbers.len() {
+        return Err(node.corrupt("has not as many texts as numbers"));
+    }
+    let by_text = texts.iter().cloned().map(Key::Text).zip(0..).collect();
+    let by_number = numbers.iter().copied().map(Key::Int).zip(0..).collect();
+    numbers.push(node.int_or("default_int64", -1));
+    texts.push(node.word("default_string", "_Unused")?.to_owned());
+    Ok(Box::new(CategoryMapper {
+        numbers: LabelEncoder { places: by_text, values: Data::I64(numbers) },
+        texts: LabelEncoder { places: by_number, values: Data::Str(texts) },
+    }))
+}
+
+impl Kernel for CategoryMapper {
+    fn run(&self, inputs: Inputs<'_>) -> Result<Vec<Tensor>, RunError> {
+        match inputs.get(0)?.data() {
+            Data::Str(_) => self.numbers.run(inputs),
+            _ => self.texts.run(inputs),
+        }
+    }
+}
+
 /// Picks columns by their indices.
 #[derive(Debug)]
 struct ArrayFeatureExtractor;
@@ -242,17 +247,5 @@ impl Kernel for ZipMap {
             ));
         }
         Ok(vec![input.clone()])
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn there_is_one_nan_and_one_zero_among_the_keys() {
-        assert_eq!(Key::float(f32::NAN), Key::float(-f32::NAN));
-        assert_eq!(Key::float(-0.0), Key::float(0.0));
-        assert_ne!(Key::float(1.0), Key::float(1.000_000_1));
     }
 }

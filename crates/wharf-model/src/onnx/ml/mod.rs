@@ -32,6 +32,7 @@ pub(super) const OPERATORS: &[(&str, Build)] = &[
     ("FeatureVectorizer", prepare::feature_vectorizer),
     ("OneHotEncoder", encode::one_hot),
     ("LabelEncoder", encode::label_encoder),
+    ("CategoryMapper", encode::category_mapper),
     ("ArrayFeatureExtractor", encode::array_feature_extractor),
     ("ZipMap", encode::zip_map),
 ];

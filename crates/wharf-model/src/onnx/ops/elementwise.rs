@@ -22,6 +22,7 @@ pub(super) const OPERATORS: &[(&str, Build)] = &[
     ("Sum", |_| Ok(Box::new(Fold(Arithmetic::Add)))),
     ("Max", |_| Ok(Box::new(Fold(Arithmetic::Max)))),
     ("Min", |_| Ok(Box::new(Fold(Arithmetic::Min)))),
+    ("Clip", |node| Ok(Box::new(Clip { least: bound(node, "min"), largest: bound(node, "max") }))),
     ("Equal", |_| Ok(Box::new(Comparison::Equal))),
     ("Greater", |_| Ok(Box::new(Comparison::Greater))),
     ("GreaterOrEqual", |_| Ok(Box::new(Comparison::GreaterOrEqual))),
@@ -40,6 +41,7 @@ pub(super) const OPERATORS: &[(&str, Build)] = &[
     ("Reciprocal", |_| Ok(Box::new(Unary::Reciprocal))),
     ("Relu", |_| Ok(Box::new(Unary::Relu))),
     ("Sigmoid", |_| Ok(Box::new(Unary::Sigmoid))),
+    ("Sign", |_| Ok(Box::new(Unary::Sign))),
     ("Sqrt", |_| Ok(Box::new(Unary::Sqrt))),
     ("Tanh", |_| Ok(Box::new(Unary::Tanh))),
     ("IsNaN", |_| Ok(Box::new(IsNan))),
@@ -147,6 +149,31 @@ impl Kernel for Fold {
         let start = Tensor::clone(first);
         let folded = others.iter().try_fold(start, |sum, other| self.0.apply(&sum, other))?;
         Ok(vec![folded])
+    }
+}
+
+/// Keeps elements between two bounds, either of which may be left out.
+#[derive(Debug)]
+struct Clip {
+    /// Bounds that stand in the node, as they did before opset 11; later they are inputs.
+    least: Option<Tensor>,
+    largest: Option<Tensor>,
+}
+
+fn bound(node: Node<'_>, name: &str) -> Option<Tensor> {
+    node.float(name).and_then(|value| Tensor::new(Vec::new(), Data::F32(vec![value])))
+}
+
+impl Kernel for Clip {
+    fn run(&self, inputs: Inputs<'_>) -> Result<Vec<Tensor>, RunError> {
+        let mut clipped = inputs.get(0)?.clone();
+        if let Some(least) = self.least.as_ref().or(inputs.optional(1)) {
+            clipped = Arithmetic::Max.apply(&clipped, least)?;
+        }
+        if let Some(largest) = self.largest.as_ref().or(inputs.optional(2)) {
+            clipped = Arithmetic::Min.apply(&clipped, largest)?;
+        }
+        Ok(vec![clipped])
     }
 }
 
@@ -262,6 +289,7 @@ enum Unary {
     Reciprocal,
     Relu,
     Sigmoid,
+    Sign,
     Sqrt,
     Tanh,
 }
@@ -278,6 +306,16 @@ macro_rules! unary {
             Unary::Reciprocal => |a| a.recip(),
             Unary::Relu => |a| if a < 0.0 { 0.0 } else { a },
             Unary::Sigmoid => |a| 1.0 / (1.0 + (-a).exp()),
+            // Zero and NaN have none.
+            Unary::Sign => |a| {
+                if a > 0.0 {
+                    1.0
+                } else if a < 0.0 {
+                    -1.0
+                } else {
+                    0.0
+                }
+            },
             Unary::Sqrt => |a| a.sqrt(),
             Unary::Tanh => |a| a.tanh(),
         }
@@ -301,6 +339,12 @@ impl Kernel for Unary {
             }
             (Data::I64(items), Self::Neg) => {
                 Data::I64(items.iter().map(|item| item.wrapping_neg()).collect())
+            }
+            (Data::I32(items), Self::Sign) => {
+                Data::I32(items.iter().map(|item| item.signum()).collect())
+            }
+            (Data::I64(items), Self::Sign) => {
+                Data::I64(items.iter().map(|item| item.signum()).collect())
             }
             (Data::I32(items), Self::Abs) => {
                 Data::I32(items.iter().map(|item| item.wrapping_abs()).collect())

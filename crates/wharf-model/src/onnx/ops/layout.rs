@@ -8,8 +8,8 @@ use crate::{
 use super::{
     super::{
         array::{
-            Offsets, axis, broadcast, elements, failed, integers, map_items, pick, strides, tensor,
-            type_name,
+            Offsets, axis, axis_index, broadcast, elements, failed, integers, map_items, pick,
+            strides, tensor, type_name,
         },
         node::{Inputs, Kernel, Node},
     },
@@ -281,14 +281,6 @@ impl Kernel for Gather {
             (0..blocks).flat_map(|block| indices.iter().map(move |index| block * size + index));
         let offsets = starts.flat_map(|start| start * width..(start + 1) * width);
         Ok(vec![tensor(shape, pick(input.data(), offsets))?])
-    }
-}
-
-fn axis_index(index: i64, size: usize) -> Result<usize, RunError> {
-    let counted = if index < 0 { index.saturating_add(size as i64) } else { index };
-    match usize::try_from(counted) {
-        Ok(counted) if counted < size => Ok(counted),
-        _ => failed(format!("the index {index} is outside {size} elements")),
     }
 }
 

@@ -12,6 +12,10 @@ mod scan;
 
 mod choose;
 
+mod along;
+
+mod text;
+
 use crate::{
     error::ReadError,
     tensor::{Data, Tensor},
@@ -25,6 +29,9 @@ use super::{
 
 /// Reads a node's attributes into what computes it.
 pub(super) type Build = fn(Node<'_>) -> Result<Box<dyn Kernel>, ReadError>;
+
+/// The domain of what onnxruntime adds to the standard.
+const MICROSOFT: &str = "com.microsoft";
 
 /// Says whether the interpreter has an operator.
 pub(super) fn has(domain: &str, name: &str) -> bool {
@@ -49,7 +56,10 @@ fn find(domain: &str, name: &str) -> Option<Build> {
             reduce::OPERATORS,
             choose::OPERATORS,
             scan::OPERATORS,
+            along::OPERATORS,
+            text::OPERATORS,
         ],
+        MICROSOFT => &[text::MICROSOFT],
         _ => &[],
     };
     let found = tables.iter().flat_map(|table| table.iter()).find(|(known, _)| *known == name);

@@ -1,89 +1,69 @@
-//! The categories of a data frame that a model was trained with.
+//! The categories of a data frame that a model was trained with, as LightGBM's Python package writes them at the end.
 
-use std::fmt;
-
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, SeqAccess, Visitor},
-};
+use serde_json::Value;
 
 use crate::error::ReadError;
 
-/// Refuses a model whose inputs are names of categories: LightGBM's Python package turns them into their position
-/// in a list at the end of the file. Where each category is its own position, there is nothing to turn.
-pub(super) fn refuse_named_categories(rest: &str) -> Result<(), ReadError> {
+/// Returns the names of each column's categories; empty when no column has any, or each category is its own number.
+///
+/// The file has one list for each column of categories and does not say for which: they follow each other in the order
+/// of the columns that the trees take for categories.
+pub(super) fn categories(rest: &str, categorical: &[bool]) -> Result<Vec<Vec<Value>>, ReadError> {
     let mut lines = rest.lines().filter_map(|line| line.strip_prefix("pandas_categorical:"));
-    let Some(list) = lines.next_back() else { return Ok(()) };
-    let columns: Option<Vec<Column>> = serde_json::from_str(list).map_err(|error| {
+    let Some(list) = lines.next_back() else { return Ok(Vec::new()) };
+    let lists: Option<Vec<Vec<Value>>> = serde_json::from_str(list).map_err(|error| {
         ReadError::corrupt(format!("`pandas_categorical` cannot be read: {error}"))
     })?;
-    if columns.iter().flatten().all(|column| column.holds_positions) {
-        return Ok(());
+    let lists = lists.unwrap_or_default();
+    let is_position = |(position, name): (u64, &Value)| name.as_u64() == Some(position);
+    if lists.iter().all(|names| (0..).zip(names).all(is_position)) {
+        return Ok(Vec::new());
     }
-    Err(ReadError::Unsupported {
-        what:
-            "the model was trained with categories of a data frame, which wharf cannot encode yet"
+    if lists.len() != categorical.iter().filter(|is_categorical| **is_categorical).count() {
+        return Err(ReadError::Unsupported {
+            what: "the model was trained with categories of a data frame, and the file does not say of which columns"
                 .to_owned(),
-        hint: Some("train with the categories' numbers (`.cat.codes`) as columns".to_owned()),
-    })
-}
-
-/// The categories of a column; they themselves are not kept.
-struct Column {
-    /// They are 0, 1, 2 and so on.
-    holds_positions: bool,
-}
-
-impl<'de> Deserialize<'de> for Column {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ColumnVisitor;
-
-        impl<'de> Visitor<'de> for ColumnVisitor {
-            type Value = Column;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of categories")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Column, A::Error> {
-                let (mut holds_positions, mut position) = (true, 0);
-                while let Some(category) = items.next_element::<Category>()? {
-                    holds_positions &= matches!(category, Category::Number(at) if at == position);
-                    position += 1;
-                }
-                Ok(Column { holds_positions })
-            }
-        }
-
-        deserializer.deserialize_seq(ColumnVisitor)
+            hint: Some("train with the categories' numbers (`.cat.codes`) as columns".to_owned()),
+        });
     }
-}
-
-/// A category, as far as it matters.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Category {
-    Number(u64),
-    Other(IgnoredAny),
+    let mut lists = lists.into_iter();
+    let of_column = |is_categorical: &bool| {
+        if *is_categorical { lists.next().unwrap_or_default() } else { Vec::new() }
+    };
+    Ok(categorical.iter().map(of_column).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[track_caller]
-    fn check_frame(rest: &str, is_refused: bool) {
-        assert_eq!(refuse_named_categories(rest).is_err(), is_refused, "{rest}");
+    fn check(list: &str, categorical: &[bool], expect: Option<Value>) {
+        let rest = format!("\npandas_categorical:{list}\n");
+        let found = categories(&rest, categorical).ok();
+        assert_eq!(found.map(|found| json!(found)), expect, "{list}");
     }
 
     #[test]
-    fn only_categories_that_are_not_their_position_are_refused() {
-        check_frame("", false);
-        check_frame("\npandas_categorical:null\n", false);
-        check_frame("\npandas_categorical:[]\n", false);
-        check_frame("\npandas_categorical:[[0, 1, 2], []]\n", false);
-        check_frame("\npandas_categorical:[[0, 1], [0, 2]]\n", true);
-        check_frame("\npandas_categorical:[[\"a\", \"b\"]]\n", true);
-        check_frame("\npandas_categorical:[[0.5, true, null]]\n", true);
+    fn lists_belong_to_the_columns_of_categories_in_their_order() {
+        check(r#"[["a", "b"]]"#, &[false, true], Some(json!([[], ["a", "b"]])));
+        check("[[5, 7], [true]]", &[true, true], Some(json!([[5, 7], [true]])));
+        check("[[0, 1], [0, 2]]", &[true, true], Some(json!([[0, 1], [0, 2]])));
+    }
+
+    #[test]
+    fn categories_that_are_their_own_numbers_have_no_names() {
+        for list in ["null", "[]", "[[0, 1, 2], []]"] {
+            check(list, &[], Some(json!([])));
+        }
+        assert_eq!(categories("", &[]).unwrap(), [] as [Vec<Value>; 0]);
+    }
+
+    #[test]
+    fn lists_of_unknown_columns_are_refused() {
+        check(r#"[["a", "b"], ["c"]]"#, &[false, true], None);
+        check(r#"[["a"]]"#, &[], None);
     }
 }

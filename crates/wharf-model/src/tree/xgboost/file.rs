@@ -1,10 +1,10 @@
-//! The tree of keys in an XGBoost file, in JSON and UBJSON alike. What does not matter for answers is skipped.
+//! The tree of keys in an XGBoost file, in JSON and UBJSON alike; the old binary form is read into it. What does not matter for answers is skipped.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, IgnoredAny, SeqAccess, Visitor},
+    de::{self, SeqAccess, Visitor},
 };
 
 use super::super::forest::MAX_FEATURES;
@@ -40,6 +40,9 @@ pub(super) struct Attributes {
 pub(super) struct LearnerParam {
     /// Up to 2.x a number, from 3.1 on a list with one for each output.
     pub(super) base_score: String,
+    /// The base score is a margin already; only in binary files before 1.0.
+    #[serde(skip)]
+    pub(super) base_is_margin: bool,
     pub(super) num_feature: String,
     #[serde(default)]
     pub(super) num_class: Option<String>,
@@ -72,7 +75,7 @@ pub(super) struct Inner {
 }
 
 /// The keys of `gbtree` and `gblinear` in one, since the booster's name comes behind them.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct Model {
     #[serde(default)]
     pub(super) gbtree_model_param: ModelParam,
@@ -99,11 +102,20 @@ pub(super) struct ModelParam {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Categories {
     #[serde(default)]
-    pub(super) enc: Count,
+    pub(super) enc: Columns<Encoding>,
+}
+
+/// The categories of a column; none when it holds numbers.
+#[derive(Debug, Deserialize)]
+pub(super) struct Encoding {
+    /// Text: where each name begins in `values`, and the end of the last.
+    pub(super) offsets: Option<Vec<u32>>,
+    /// Text: its bytes. Else the categories themselves.
+    pub(super) values: Vec<f64>,
 }
 
 /// A tree: one entry for each node, the root first.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct TreeArrays {
     /// −1: a leaf.
     pub(super) left_children: Vec<i32>,
@@ -141,7 +153,7 @@ impl TreeArrays {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct TreeParam {
     /// Values in a leaf; 0 in old files.
     #[serde(default)]
@@ -228,33 +240,5 @@ impl<'de> Deserialize<'de> for Flag {
         }
 
         deserializer.deserialize_any(FlagVisitor)
-    }
-}
-
-/// The length of a list whose items do not matter.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Count(pub(super) usize);
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct CountVisitor;
-
-        impl<'de> Visitor<'de> for CountVisitor {
-            type Value = Count;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Count, A::Error> {
-                let mut count = 0;
-                while items.next_element::<IgnoredAny>()?.is_some() {
-                    count += 1;
-                }
-                Ok(Count(count))
-            }
-        }
-
-        deserializer.deserialize_seq(CountVisitor)
     }
 }

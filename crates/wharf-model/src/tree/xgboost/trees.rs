@@ -19,16 +19,6 @@ pub(super) fn forest(
     groups: usize,
     rounds: Option<usize>,
 ) -> Result<Forest<f32>, ReadError> {
-    if model.cats.enc.0 > 0 {
-        return Err(ReadError::Unsupported {
-            what: "the model was trained with categories of a data frame, which wharf cannot encode yet"
-                .to_owned(),
-            hint: Some(
-                "train with the categories' numbers (`.cat.codes`) as columns, `feature_types` saying `c`"
-                    .to_owned(),
-            ),
-        });
-    }
     let trees = model.trees.len();
     check_length("tree_info", model.tree_info.len(), trees)?;
     if let Some(weights) = weights {

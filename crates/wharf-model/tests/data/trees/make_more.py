@@ -124,6 +124,11 @@ def main():
     lightgbm("plain_tiny", {"objective": "regression"}, sparse, SCORE, rows=tiny)
     lightgbm("one_leaf", {"objective": "regression", "min_data_in_leaf": 1000}, X, SCORE)
     lightgbm("cat_odd", {"objective": "regression", "min_data_per_group": 5, "max_cat_to_onehot": 2}, CATEGORIES, CATEGORY_SCORE, 12, rows=odd_categories(), categories=[0, 1])
+    lightgbm("fair", {"objective": "fair"}, WITH_NAN, SCORE)
+    lightgbm("mape", {"objective": "mape"}, X, POSITIVE)
+    lightgbm("rank_xendcg", {"objective": "rank_xendcg"}, X, THREE, group=QUERIES)
+    average = {"objective": "multiclass", "num_class": 3, "boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6}
+    lightgbm("forest_multiclass", average, WITH_NAN, THREE)
 
     # `xgb_early` was trained with early stopping; its other answers leave out what came after the best round.
     model = xgb.Booster(model_file=HERE / "xgb_early.json")

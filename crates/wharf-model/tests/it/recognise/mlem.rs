@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use wharf_model::recognise::recognise;
+use wharf_model::{error::ModelError, recognise::recognise};
 use wharf_spec::model::{Loader, ModelKind, RuntimeKind};
 
-use super::{copy_of, method_line, mlem, recognised};
+use super::{copy_of, method_line, mlem, recognised, replace};
 
 #[test]
 fn sklearn_with_arrays() {
@@ -219,4 +219,17 @@ fn a_classifier_of_catboost_answers_with_classes() {
     /predict(data: float64[null,4]) -> int64[null,1] [Class] = model.predict
     /predict_proba(data: float64[null,4]) -> float64[null,3] [Probabilities] = model.predict_proba
     ");
+}
+
+#[test]
+fn names_of_categories_need_a_signature_with_columns() {
+    let folder = copy_of("today/lightgbm-booster-ndarray");
+    let (card, trees) = (folder.path().join("model.mlem"), folder.path().join("model/model.lgb"));
+    replace(&trees, "[4.2999999999999998:7.9000000000000004]", "0:1");
+    replace(&trees, "pandas_categorical:null", r#"pandas_categorical:[["a","b"]]"#);
+    replace(&card, "af732fb6dac2dccbf06a7bac75b695a1", "871a6d8586708d9b9fb54d6622c51ebe");
+    replace(&card, "size: 7870", "size: 7841");
+    let error = recognise(folder.path()).unwrap_err();
+    let ModelError::Unsupported { source, .. } = &error else { panic!("{error:?}") };
+    assert!(source.to_string().contains("its signature is no data frame's"), "{source}");
 }

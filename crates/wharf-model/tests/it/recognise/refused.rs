@@ -94,10 +94,10 @@ fn files_that_are_no_model() {
 
     hint: save the model again, or restore the file
 
-    error[W0406]: `DIR/old.model` cannot be served
-      cause: it is in XGBoost's old binary form, which XGBoost 3.1 does not read either
+    error[W0403]: `DIR/old.model` is damaged
+      cause: the file ends before the model does: it is cut off
 
-    hint: load it with the XGBoost that saved it, then `booster.save_model("model.ubj")`
+    hint: save the model again, or restore the file
 
     error[W0406]: `DIR/net.pt` cannot be served
       cause: models of `torch` are not served yet
