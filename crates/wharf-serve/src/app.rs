@@ -2,12 +2,11 @@
 
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::Semaphore;
 use wharf_spec::model::{Method, ModelCard, RuntimeKind};
 
 use crate::{
-    guard::AllowedHosts, log::Log, readiness::Readiness, request_id::RequestIds,
-    schema::body::BodyReader, v2::signature::Signature,
+    gate::Gate, guard::AllowedHosts, log::Log, metrics::Metrics, readiness::Readiness,
+    request_id::RequestIds, routes::route, schema::body::BodyReader, v2::signature::Signature,
 };
 
 /// One model and its server.
@@ -22,8 +21,9 @@ pub(crate) struct App {
     pub(crate) hosts: AllowedHosts,
     pub(crate) ids: RequestIds,
     pub(crate) log: Log,
-    /// One for each core: long native calls beyond that wait, so that health checks stay quick.
-    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) metrics: Metrics,
+    /// Where long native calls wait.
+    pub(crate) gate: Gate,
     /// Made when it is first asked for: most servers are never spoken to in that protocol.
     signature: OnceLock<Signature>,
 }
@@ -33,12 +33,13 @@ impl App {
         Self {
             readers: card.methods.iter().map(BodyReader::new).collect(),
             paths: card.methods.iter().map(|method| format!("/{}", method.name)).collect(),
+            metrics: Metrics::new(route::count(card.methods.len())),
             card,
             readiness: Readiness::default(),
             hosts,
             ids: RequestIds::new(),
             log,
-            permits: Arc::new(Semaphore::new(cores)),
+            gate: Gate::new(cores),
             signature: OnceLock::new(),
         }
     }

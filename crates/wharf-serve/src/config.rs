@@ -1,6 +1,11 @@
 //! How this server runs: flags, then environment, then defaults. The only reader of the environment.
 
-use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    str::FromStr,
+};
 
 use crate::{
     args::{ServeArgs, UsageError},
@@ -55,7 +60,7 @@ impl Environment {
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
     pub(crate) bundle: PathBuf,
-    pub(crate) host: String,
+    pub(crate) host: IpAddr,
     pub(crate) port: u16,
     /// Whether to end when standard input ends, and to remove the bundle then.
     pub(crate) temporary: bool,
@@ -79,7 +84,7 @@ impl Config {
         }
         Ok(Self {
             bundle: args.bundle.unwrap_or_else(|| "/model".into()),
-            host: host.unwrap_or_else(|| "0.0.0.0".to_owned()),
+            host: host.map_or(Ok(Ipv4Addr::UNSPECIFIED.into()), |host| address(&host))?,
             port,
             temporary: args.temporary,
             log: log.map_or(Ok(LogStyle::Text), |style| style.parse())?,
@@ -98,6 +103,20 @@ impl Config {
     }
 }
 
+/// Reads an address to listen on.
+///
+/// Names of other hosts are none, and looking them up would be a tenth of the program.
+fn address(host: &str) -> Result<IpAddr, UsageError> {
+    if host == "localhost" {
+        return Ok(Ipv4Addr::LOCALHOST.into());
+    }
+    host.parse().map_err(|_| {
+        UsageError(format!(
+            "`{host}` is not an address to listen on, as 127.0.0.1, 0.0.0.0 (every one) or `::` are"
+        ))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,10 +130,21 @@ mod tests {
         let set =
             environment(&[("WHARF_SERVE_PORT", "81"), ("WHARF_SERVE_HOSTS", "iris,a.example")]);
         let config = Config::new(ServeArgs::default(), &set).unwrap();
-        assert_eq!((config.port, config.host.as_str()), (81, "0.0.0.0"));
+        assert_eq!((config.port, config.host.to_string()), (81, "0.0.0.0".to_owned()));
         assert_eq!(config.hosts, ["iris", "a.example"]);
         let args = ServeArgs { port: Some(82), ..ServeArgs::default() };
         assert_eq!(Config::new(args, &set).unwrap().port, 82);
+    }
+
+    #[test]
+    fn a_host_is_an_address_or_this_machine() {
+        let read = |host: &str| {
+            let args = ServeArgs { host: Some(host.to_owned()), ..ServeArgs::default() };
+            Config::new(args, &Environment::default()).map(|config| config.host.to_string())
+        };
+        assert_eq!(read("localhost").unwrap(), "127.0.0.1");
+        assert_eq!(read("::").unwrap(), "::");
+        assert!(read("example.org").unwrap_err().0.contains("`example.org` is not an address"));
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! - [`args`], [`config`]: the command line and the environment;
 //! - [`serve`]: bundle → runtime → ready → drained; [`crew`]: on which threads; [`listen`]: connections and
 //!   their limits, [`patience`] with silent clients; [`probe`]: asks whether a server is ready;
-//! - [`app`], [`readiness`]: what the routes share, and how the model is;
+//! - [`app`], [`readiness`]: what the routes share, and how the model is; [`gate`]: where long calls wait for a core;
+//!   [`metrics`]: what is counted;
 //! - [`routes`]: from [`guard`] to an answer or a [`problem`]; [`schema`]: the signature of a method at work;
 //! - [`v2`]: the same methods as a model of the Open Inference Protocol;
 //! - [`page`]: the page to try the model and the page of the API;
@@ -56,6 +57,10 @@ mod mounted;
 mod app;
 
 mod readiness;
+
+mod gate;
+
+mod metrics;
 
 mod routes;
 

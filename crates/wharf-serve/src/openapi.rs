@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use wharf_spec::{
     data_type::DataType,
-    model::{Method, ModelCard},
+    model::{Method, ModelCard, RuntimeKind},
 };
 
 use crate::schema::{json_schema, sample};
@@ -13,7 +13,9 @@ pub(crate) fn document(card: &ModelCard) -> Value {
     let mut paths: Map<String, Value> = card
         .methods
         .iter()
-        .map(|method| (format!("/{}", method.name), json!({ "post": operation(method) })))
+        .map(|method| {
+            (format!("/{}", method.name), json!({ "post": operation(method, card.runtime) }))
+        })
         .collect();
     for (path, summary) in [
         ("/interface.json", "The methods, in MLEM's form"),
@@ -28,6 +30,10 @@ pub(crate) fn document(card: &ModelCard) -> Value {
         let get = if path == "/readyz" { with_503(get) } else { get };
         paths.insert(path.to_owned(), json!({ "get": get }));
     }
+    let figures =
+        json!({ "description": "Prometheus' text format", "content": { "text/plain": {} } });
+    let get = json!({ "summary": "Figures for monitoring", "responses": { "200": figures } });
+    paths.insert("/metrics".to_owned(), json!({ "get": get }));
     paths.extend(protocol_v2(card));
     json!({
         "openapi": "3.1.0",
@@ -84,7 +90,7 @@ fn protocol_v2(card: &ModelCard) -> impl Iterator<Item = (String, Value)> {
     .into_iter()
 }
 
-fn operation(method: &Method) -> Value {
+fn operation(method: &Method, runtime: RuntimeKind) -> Value {
     let binary = |data_type: &DataType| matches!(data_type, DataType::Binary(_));
     let content = if method.args.iter().any(|argument| binary(&argument.data_type)) {
         let file = json!({ "type": "string", "format": "binary" });
@@ -95,11 +101,16 @@ fn operation(method: &Method) -> Value {
         let schema = json_schema::of_body(method);
         json!({ "application/json": { "schema": schema, "example": sample::body(method) } })
     };
-    let answer = if binary(&method.returns) {
+    let mut answer = if binary(&method.returns) {
         json!({ "application/octet-stream": {} })
     } else {
         json!({ "application/json": { "schema": json_schema::of_answer(method) } })
     };
+    if !runtime.is_native() {
+        let about = "One event for each piece of the answer, then `done` or `error`";
+        let schema = json!({ "type": "string", "description": about });
+        answer["text/event-stream"] = json!({ "schema": schema });
+    }
     let mut responses = json!({ "200": { "description": "The answer", "content": answer } });
     for (status, description) in [
         ("400", "The model raised an error"),

@@ -8,7 +8,10 @@ use axum::{
 use serde_json::{Map, Value, json};
 use wharf_spec::model::Compat;
 
-use crate::{guard::Foreign, request_id::RequestId, runtime::CallError, schema::wrong::WrongInput};
+use crate::{
+    guard::Foreign, metrics::Rejection, request_id::RequestId, runtime::CallError,
+    schema::wrong::WrongInput,
+};
 
 /// An answer from 400 up, until the request's number is known to write it.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,12 +22,13 @@ pub(crate) struct Problem {
     field: Option<String>,
     hint: Option<String>,
     retry: bool,
+    rejection: Option<Rejection>,
 }
 
 impl Problem {
     fn new(status: StatusCode, error: impl Into<String>) -> Self {
         let error = error.into();
-        Self { status, error, detail: None, field: None, hint: None, retry: false }
+        Self { status, error, detail: None, field: None, hint: None, retry: false, rejection: None }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -35,6 +39,16 @@ impl Problem {
     fn detail(mut self, detail: Value) -> Self {
         self.detail = Some(detail);
         self
+    }
+
+    fn rejected(mut self, why: Rejection) -> Self {
+        self.rejection = Some(why);
+        self
+    }
+
+    /// Returns the limit under which the request was turned away, if that is what happened.
+    pub(crate) fn rejection(&self) -> Option<Rejection> {
+        self.rejection
     }
 
     pub(crate) fn not_found(paths: &[String]) -> Self {
@@ -56,10 +70,12 @@ impl Problem {
             format!("the body has more than {} MB", limit >> 20),
         )
         .hint("send the rows in several requests")
+        .rejected(Rejection::Body)
     }
 
     pub(crate) fn too_slow() -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")
+            .rejected(Rejection::Timeout)
     }
 
     pub(crate) fn broken_body(why: impl Into<String>) -> Self {
@@ -130,20 +146,25 @@ impl Problem {
             .hint("send the body without `Content-Encoding`")
     }
 
-    /// Writes the answer.
-    pub(crate) fn respond(self, id: &RequestId) -> Response {
-        let mut body = Map::new();
-        body.insert("error".to_owned(), Value::String(self.error));
-        let rest = [
+    /// Returns what there is to say but for the status.
+    pub(crate) fn into_fields(self) -> Map<String, Value> {
+        let fields = [
+            ("error", Some(Value::String(self.error))),
             ("detail", self.detail),
             ("field", self.field.map(Value::String)),
             ("hint", self.hint.map(Value::String)),
-            ("request_id", Some(json!(id.as_str()))),
         ];
-        let rest = rest.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
-        body.extend(rest);
-        let mut response = (self.status, Json(Value::Object(body))).into_response();
-        if self.retry {
+        let fields = fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        fields.collect()
+    }
+
+    /// Writes the answer.
+    pub(crate) fn respond(self, id: &RequestId) -> Response {
+        let (status, retry) = (self.status, self.retry);
+        let mut body = self.into_fields();
+        body.insert("request_id".to_owned(), json!(id.as_str()));
+        let mut response = (status, Json(Value::Object(body))).into_response();
+        if retry {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
@@ -173,6 +194,7 @@ impl From<CallError> for Problem {
             CallError::Died => Self::new(StatusCode::BAD_GATEWAY, error.to_string())
                 .hint("the server's log has the last lines of the process"),
             CallError::TimedOut(_) => Self::new(StatusCode::GATEWAY_TIMEOUT, error.to_string()),
+            CallError::Busy(why) => Self::not_ready(why).rejected(Rejection::QueueFull),
             CallError::Unavailable(why) => Self::not_ready(why),
             CallError::Internal(what) => Self::bug(what),
         }

@@ -3,7 +3,7 @@
 use std::{
     fmt, fs, future,
     io::{self, stderr},
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
     process::ExitCode,
     sync::Arc,
     thread,
@@ -207,9 +207,9 @@ async fn shut_down_workers(app: &App) {
 
 /// Starts to listen; returns the address as a browser on this machine can use it.
 async fn bind(config: &Config) -> Result<(TcpListener, String), ServeError> {
-    let wanted = format!("{}:{}", config.host, config.port);
-    let refused = |source| ServeError::Listen { address: wanted.clone(), source };
-    let listener = TcpListener::bind((config.host.as_str(), config.port)).await.map_err(refused)?;
+    let wanted = SocketAddr::new(config.host, config.port);
+    let refused = |source| ServeError::Listen { address: wanted.to_string(), source };
+    let listener = TcpListener::bind(wanted).await.map_err(refused)?;
     let mut address = listener.local_addr().map_err(refused)?;
     if address.ip().is_unspecified() {
         address.set_ip(Ipv4Addr::LOCALHOST.into());

@@ -1,17 +1,19 @@
 """The worker: loads one model, then answers one call after the other.
 
-Life: hello (the card) -> load -> warm-up on the card's examples -> ready; then call -> result or error, until bye or
-until the socket closes. Frames, little-endian: u32 length of the rest, u8 kind, u64 id, u32 length of the header,
+Life: hello (the card) -> load -> warm-up on the card's examples -> ready; then call -> chunks where they are wanted, and
+result or error, until bye or until the socket closes. Frames, little-endian: u32 length of the rest, u8 kind, u64 id, u32 length of the header,
 header (JSON), buffers. The socket is this process's fd 0 at the start and is put out of the model's reach; what the
 model prints goes to fd 1 and 2, which are the log.
 """
 
 import builtins
+import collections.abc
 import faulthandler
 import importlib.util
 import json
 import os
 import pickle
+import select
 import socket
 import struct
 import sys
@@ -19,7 +21,7 @@ import traceback
 
 from _wharf_values import Buffers, SerializationError, from_json, read_argument, write_answer
 
-HELLO, READY, CALL, RESULT, ERROR, BYE = 1, 2, 3, 4, 5, 10
+HELLO, READY, CALL, RESULT, ERROR, CHUNK, CANCEL, BYE = 1, 2, 3, 4, 5, 6, 7, 10
 PREFIX = struct.Struct("<IBQI")
 MAX_FRAME = 256 << 20
 MAX_TEXT = 4000
@@ -62,6 +64,10 @@ class Front:
 
     def send(self, frame):
         self.socket.sendall(frame)
+
+    def has_news(self):
+        """Says whether a frame has come, or the end of the socket."""
+        return bool(select.select([self.socket], [], [], 0)[0])
 
 
 def encode(kind, call, header, buffers=()):
@@ -225,20 +231,37 @@ def warm_up(method, objects):
     write_answer(call_method(objects, method, values), method["returns"])
 
 
-def answer(call, header, buffers, methods, objects):
-    """Returns the frame that answers a call: a result, or the error that the model raised."""
+def answer(front, call, header, buffers, methods, objects):
+    """Returns the last frame of the answer to a call: a result, or the error that the model raised."""
     try:
         method = methods[header["method"]]
         values = [
             None if part is None else (read_argument(part, buffers, argument["data_type"]),)
             for part, argument in zip(header["inputs"], method["args"])
         ]
-        part, pieces = write_answer(call_method(objects, method, values), method["returns"])
+        value = call_method(objects, method, values)
+        if header["stream"] and isinstance(value, collections.abc.Iterator):
+            send_chunks(front, call, value)
+            return encode(RESULT, call, {"output": None})
+        part, pieces = write_answer(value, method["returns"])
         return encode(RESULT, call, {"output": part}, pieces)
     except BaseException as error:  # `sys.exit()` in a model is an answer too
         leave_if_forked()
         log_traceback(error)
         return encode_error(call, error)
+
+
+def send_chunks(front, call, items):
+    """Sends each item as it comes, as long as somebody wants them."""
+    for item in items:
+        leave_if_forked()
+        part, pieces = write_answer(item, {"type": "unspecified"})
+        front.send(encode(CHUNK, call, {"output": part}, pieces))
+        # Nothing comes during a call but that it should end: cancel, bye, or the end of the server.
+        if front.has_news():
+            break
+    if hasattr(items, "close"):
+        items.close()
 
 
 def leave_if_forked():
@@ -304,6 +327,6 @@ def run():
             break
         kind, call, header, buffers = frame
         if kind == CALL:
-            frame = answer(call, header, buffers, methods, objects)
+            frame = answer(front, call, header, buffers, methods, objects)
             leave_if_forked()
             front.send(frame)

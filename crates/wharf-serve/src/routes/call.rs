@@ -17,10 +17,11 @@ use http_body_util::BodyExt;
 use tokio::{task, time};
 use wharf_spec::model::Method;
 
+use super::events;
 use crate::{
     app::App,
     problem::Problem,
-    runtime::{CallError, Loaded, Native, Payload},
+    runtime::{CallError, Loaded, Native, Payload, weight},
     schema::{
         answer::{self, Written},
         body::{BodyReader, Inputs},
@@ -50,10 +51,14 @@ pub(crate) async fn call(
     index: usize,
     request: Request,
 ) -> Result<Response, Problem> {
-    let model = app.readiness.model().map_err(Problem::not_ready)?;
+    let model = callable(&app)?;
     let (parts, body) = request.into_parts();
+    let wants_events = events::wanted(&parts.headers);
     let body = read_body(&parts.headers, body).await?;
     let inputs = read_inputs(&app, index, parts, body).await?;
+    if let (Loaded::Worker(worker), true) = (model, wants_events) {
+        return events::respond(worker.as_ref(), app.method(index), inputs).await;
+    }
     let (rows, started) = (inputs.rows, Instant::now());
     let payload = answer(&app, model, index, inputs).await?;
     let called = Called { rows, model: started.elapsed() };
@@ -61,6 +66,16 @@ pub(crate) async fn call(
     let mut response = respond(payload, app.method(index));
     response.extensions_mut().insert(called);
     Ok(response)
+}
+
+/// Returns the model, if a call has a chance to be answered: a request that has none is not read.
+pub(super) fn callable(app: &App) -> Result<&Loaded, CallError> {
+    let not_yet = |why: &str| CallError::Unavailable(why.to_owned());
+    let model = app.readiness.model().map_err(not_yet)?;
+    if let Loaded::Worker(worker) = model {
+        worker.admits()?;
+    }
+    Ok(model)
 }
 
 /// Lets the model answer; long native calls wait for a core of their own.
@@ -73,10 +88,7 @@ pub(crate) async fn answer(
     match model {
         Loaded::Worker(worker) => worker.call(app.method(index), inputs.values).await,
         Loaded::Native(native) if app.is_long(inputs.rows) => {
-            let permit = Arc::clone(&app.permits)
-                .acquire_owned()
-                .await
-                .expect("the semaphore is never closed");
+            let permit = app.gate.pass(weight::of_inputs(&inputs.values)).await?;
             let (app, native) = (Arc::clone(app), Arc::clone(native));
             let computed = task::spawn_blocking(move || {
                 // Held until the work is done, even when the client has left meanwhile.

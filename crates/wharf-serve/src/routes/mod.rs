@@ -1,10 +1,6 @@
-//! The routes, and the edge that every request passes: guard, number, log, and a JSON body for every error.
+//! The routes, and the edge that every request passes: guard, number, figures, log, and a JSON body for every error.
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -17,24 +13,24 @@ use axum::{
 };
 use futures_util::FutureExt;
 
+use self::route::Route;
 use crate::{app::App, log::RequestLine, page, problem::Problem, request_id};
 
 pub(crate) mod call;
 
 mod documents;
 
+mod events;
+
 mod health;
+
+mod metrics;
 
 mod pages;
 
 mod v2;
 
-/// Paths that are the same for every model, for the log.
-const FIXED: [&str; 6] =
-    ["/", "/docs", "/interface.json", "/openapi.json", page::SCRIPT_PATH, page::STYLE_PATH];
-
-/// Asked every second by somebody, and never logged.
-const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
+pub(crate) mod route;
 
 /// Returns the whole application.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -47,6 +43,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/openapi.json", get(documents::openapi))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::metrics))
         .route("/v2", get(v2::handle))
         .route("/v2/{*path}", any(v2::handle));
     for (index, path) in app.paths.iter().enumerate() {
@@ -74,10 +71,12 @@ async fn wrong_method() -> Problem {
 
 /// What every request passes, on its way in and out.
 async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
     let id = app.ids.of(request.headers());
     let method = request.method().clone();
     let route = Route::of(&app, request.uri().path());
+    let place = route.place(app.paths.len());
+    let received_bytes = request.body().size_hint().exact().unwrap_or_default();
+    let open = app.metrics.open(place);
 
     let checked = app.hosts.check(&method, request.uri(), request.headers());
     let mut response = match checked {
@@ -89,6 +88,9 @@ async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
         Err(foreign) => Problem::from(foreign).into_response(),
     };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        if let Some(why) = problem.rejection() {
+            app.metrics.rejected(why);
+        }
         let allow = response.headers_mut().remove(header::ALLOW);
         response = problem.respond(&id);
         if let Some(allow) = allow {
@@ -98,17 +100,24 @@ async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(request_id::HEADER, id.header());
+
+    let call = response.extensions().get::<call::Called>();
+    if let Some(call) = call {
+        app.metrics.called(call.rows, call.model);
+    }
+    let status = response.status().as_u16();
+    let bytes = response.body().size_hint().exact().unwrap_or_default();
+    let took = open.answered(status, received_bytes, bytes);
     if route != Route::Health {
-        let call = response.extensions().get::<call::Called>();
         app.log.request(&RequestLine {
             request_id: id.as_str(),
             method: known_word(&method),
-            route: route.label(&app),
-            status: response.status().as_u16(),
+            route: route::label(&app.paths, place),
+            status,
             rows: call.map(|call| call.rows),
             model_ms: call.map(|call| millis(call.model)),
-            total_ms: millis(started.elapsed()),
-            bytes: response.body().size_hint().exact().unwrap_or_default(),
+            total_ms: millis(took),
+            bytes,
         });
     }
     response
@@ -117,38 +126,6 @@ async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
 /// Returns milliseconds, to the microsecond.
 fn millis(time: Duration) -> f64 {
     time.as_micros() as f64 / 1e3
-}
-
-/// Where a request goes, in words of ours: what is logged is never text that somebody sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route {
-    Method(usize),
-    Fixed(&'static str),
-    Health,
-    Other,
-}
-
-impl Route {
-    fn of(app: &App, path: &str) -> Self {
-        if let Some(index) = app.paths.iter().position(|method| method == path) {
-            Self::Method(index)
-        } else if HEALTH.contains(&path) {
-            Self::Health
-        } else if path == "/v2" || path.starts_with("/v2/") {
-            v2::Asked::of(path, app.card.name.as_str()).label().map_or(Self::Health, Self::Fixed)
-        } else {
-            FIXED.into_iter().find(|fixed| *fixed == path).map_or(Self::Other, Self::Fixed)
-        }
-    }
-
-    fn label(self, app: &App) -> &str {
-        match self {
-            Self::Method(index) => &app.paths[index],
-            Self::Fixed(path) => path,
-            Self::Health => "health",
-            Self::Other => "other",
-        }
-    }
 }
 
 fn known_word(method: &Method) -> &str {

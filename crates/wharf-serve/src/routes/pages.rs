@@ -35,6 +35,7 @@ pub(super) async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
         "docs": "/docs",
         "interface": "/interface.json",
         "openapi": "/openapi.json",
+        "metrics": "/metrics",
         "ready": "/readyz",
     });
     ([(header::VARY, "accept")], Json(links)).into_response()

@@ -29,6 +29,12 @@ use crate::{
 /// Says how many bytes of a body are JSON; the rest are tensors.
 const JSON_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
 
+/// How all paths are called but those of predictions, in the log and in figures.
+pub(super) const ROOT: &str = "/v2";
+
+/// How the paths of predictions are called.
+pub(super) const INFER: &str = "/v2/infer";
+
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -74,14 +80,14 @@ impl Asked {
         }
     }
 
-    /// Returns the name of the route for the log; `None` for what is asked every second.
+    /// Returns the name of the route; `None` for what is asked every second.
     pub(super) fn label(self) -> Option<&'static str> {
         match self {
             Self::Live | Self::Ready => None,
-            Self::Infer => Some("/v2/infer"),
+            Self::Infer => Some(INFER),
             Self::OtherModel | Self::Unknown => Some("other"),
             Self::Server | Self::Model | Self::Config | Self::Index | Self::Unsupported => {
-                Some("/v2")
+                Some(ROOT)
             }
         }
     }
@@ -135,7 +141,7 @@ fn not_ready(app: &App) -> Option<String> {
 }
 
 async fn infer(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    let model = app.readiness.model().map_err(Problem::not_ready)?;
+    let model = call::callable(&app)?;
     let (parts, body) = request.into_parts();
     let json_length = json_length(&parts.headers).map_err(Problem::wrong_inference)?;
     if parts.headers.contains_key(header::CONTENT_ENCODING) {

@@ -45,12 +45,23 @@ fn table(frame: &Frame) -> Result<Tensor, CallError> {
     Ok(Tensor::new(vec![rows, width], Data::F64(cells)).expect("a cell for each row and column"))
 }
 
-fn length(values: &Values) -> usize {
+/// Returns how many cells a column has.
+pub(super) fn length(values: &Values) -> usize {
     match values {
         Values::F64(items) => items.len(),
         Values::I64(items) => items.len(),
         Values::Bool(items) => items.len(),
         Values::Json(items) => items.len(),
+    }
+}
+
+/// Returns a cell as JSON says it; NaN is `null`.
+pub(super) fn cell(values: &Values, row: usize) -> Value {
+    match values {
+        Values::F64(items) => items[row].into(),
+        Values::I64(items) => items[row].into(),
+        Values::Bool(items) => items[row].into(),
+        Values::Json(items) => items[row].clone(),
     }
 }
 

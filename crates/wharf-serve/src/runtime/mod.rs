@@ -14,6 +14,12 @@ mod outputs;
 
 pub mod python;
 
+pub mod events;
+
+pub mod figures;
+
+pub(crate) mod weight;
+
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
@@ -21,6 +27,8 @@ use bytes::Bytes;
 use serde_json::Value;
 use wharf_model::tensor::Tensor;
 use wharf_spec::model::{Method, ModelCard, RuntimeKind};
+
+use self::{events::Events, figures::WorkerFigures};
 
 /// A folder with `card.json` and the files that the card lists.
 #[derive(Debug, Clone)]
@@ -84,8 +92,24 @@ pub trait Worker: fmt::Debug + Send + Sync {
         inputs: Vec<Option<Payload>>,
     ) -> Result<Payload, CallError>;
 
+    /// Answers one call piece by piece where the model gives an iterator; any other answer is one piece.
+    async fn stream(
+        &self,
+        method: &Method,
+        inputs: Vec<Option<Payload>>,
+    ) -> Result<Events, CallError>;
+
     /// Says how it is.
     fn state(&self) -> WorkerState;
+
+    /// Says at once whether a call that comes now would be refused.
+    ///
+    /// # Errors
+    /// As those of [`Worker::call`] in that case.
+    fn admits(&self) -> Result<(), CallError>;
+
+    /// Says what it counts.
+    fn figures(&self) -> WorkerFigures;
 
     /// Ends all processes: bye, SIGTERM, SIGKILL.
     async fn shutdown(&self);
@@ -157,10 +181,25 @@ pub enum CallError {
     /// It took longer than allowed: 504.
     #[error("the model took longer than {0} s")]
     TimedOut(u64),
-    /// Its queue is full, it is starting, or it is being shut down: 503.
+    /// Too many calls wait already: 503.
+    #[error("{0}")]
+    Busy(String),
+    /// It is starting, or it is being shut down: 503.
     #[error("{0}")]
     Unavailable(String),
     /// A fault of ours: 500.
     #[error("{0}")]
     Internal(String),
+}
+
+impl CallError {
+    /// Returns the error of a call that so many others wait before.
+    pub(crate) fn busy(waiting: usize) -> Self {
+        Self::Busy(format!("{waiting} requests are waiting already"))
+    }
+
+    /// Returns the error of a call whose answer nobody will give any more.
+    pub(crate) fn lost() -> Self {
+        Self::Internal("a worker's supervisor ended unexpectedly".to_owned())
+    }
 }

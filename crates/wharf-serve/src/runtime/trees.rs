@@ -4,7 +4,8 @@ use std::{fs, sync::Arc};
 
 use serde_json::Value;
 use wharf_model::{
-    tensor::Tensor,
+    error::RunError,
+    tensor::{Data, Tensor},
     tree::{Ensemble, Format},
 };
 use wharf_spec::{
@@ -13,7 +14,8 @@ use wharf_spec::{
 };
 
 use super::{
-    Bundle, CallError, LoadError, Loaded, Native, Payload, Runtime, RuntimeSettings, cast, outputs,
+    Bundle, CallError, Frame, LoadError, Loaded, Native, Payload, Runtime, RuntimeSettings, cast,
+    outputs,
 };
 
 /// Our evaluators.
@@ -66,12 +68,35 @@ struct TreeModel {
     classes: Vec<Value>,
 }
 
+impl TreeModel {
+    /// Returns a table as numbers, row by row; categories by their names.
+    fn numbers(&self, frame: &Frame) -> Result<Tensor, CallError> {
+        let width = frame.columns.len();
+        let rows = frame.columns.first().map_or(0, |column| cast::length(&column.values));
+        let mut cells = Vec::with_capacity(rows * width);
+        for row in 0..rows {
+            for (index, column) in frame.columns.iter().enumerate() {
+                let cell = self.ensemble.encode(index, &cast::cell(&column.values, row));
+                let unfit =
+                    |error: RunError| cast::unfit(format!("the column `{}`: {error}", column.name));
+                cells.push(cell.map_err(unfit)?);
+            }
+        }
+        Ok(Tensor::new(vec![rows, width], Data::F64(cells))
+            .expect("a cell for each row and column"))
+    }
+}
+
 impl Native for TreeModel {
     fn call(&self, method: &Method, inputs: Vec<Option<Payload>>) -> Result<Payload, CallError> {
         // A booster's `predict` has a dozen arguments; the first one is the data.
         let data = inputs.into_iter().next().flatten();
         let data = data.ok_or_else(|| cast::unfit("the model needs data"))?;
-        let tensor = cast::tensor(data)?;
+        let has_names = !self.ensemble.facts().categories.is_empty();
+        let tensor = match data {
+            Payload::Frame(frame) if has_names => self.numbers(&frame)?,
+            other => cast::tensor(other)?,
+        };
         let (features, shape) = (self.ensemble.facts().features, tensor.shape());
         if shape.len() != 2 || shape[1] != features {
             return Err(cast::unfit(format!(

@@ -19,9 +19,18 @@ pub(crate) fn write(payload: Payload, returns: &DataType) -> Written {
     if let Payload::Binary(bytes) = payload {
         return Written::Bytes(bytes);
     }
+    Written::Json(write_json(&payload, returns))
+}
+
+/// Writes a value that no signature describes.
+pub(crate) fn json(payload: &Payload) -> Vec<u8> {
+    write_json(payload, &DataType::unspecified())
+}
+
+fn write_json(payload: &Payload, returns: &DataType) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
-    payload_into(&payload, returns, &mut out);
-    Written::Json(out)
+    payload_into(payload, returns, &mut out);
+    out
 }
 
 fn payload_into(payload: &Payload, returns: &DataType, out: &mut Vec<u8>) {

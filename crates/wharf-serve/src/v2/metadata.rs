@@ -1,11 +1,11 @@
 //! What a client is told of the server and its model.
 
 use serde_json::{Value, json};
-use wharf_spec::model::ModelCard;
+use wharf_spec::model::{Argument, ModelCard};
 
 use super::{
     answer::VERSION,
-    signature::{Port, Signature},
+    signature::{Form, Input, Port, Signature},
 };
 use crate::schema::body::MAX_ROWS;
 
@@ -20,14 +20,36 @@ pub(crate) fn server() -> Value {
 
 /// Describes the model.
 pub(crate) fn model(card: &ModelCard, signature: &Signature) -> Value {
-    let tensor = |port: &Port| json!({ "name": port.name, "datatype": port.datatype.word(), "shape": port.shape });
+    let arguments = card.methods.first().map_or(&[][..], |method| &method.args);
+    let inputs = signature.inputs.iter().zip(arguments).filter(|(input, _)| input.required);
+    let inputs = inputs.flat_map(|(input, argument)| {
+        input.ports.iter().map(move |port| described(port, input, argument))
+    });
     json!({
         "name": card.name,
         "versions": [VERSION],
         "platform": platform(card),
-        "inputs": signature.required().map(tensor).collect::<Vec<_>>(),
+        "inputs": inputs.collect::<Vec<_>>(),
         "outputs": signature.outputs.iter().map(|output| tensor(&output.port)).collect::<Vec<_>>(),
     })
+}
+
+fn tensor(port: &Port) -> Value {
+    json!({ "name": port.name, "datatype": port.datatype.word(), "shape": port.shape })
+}
+
+/// Tells of a tensor that goes in what the protocol has no words for, as parameters: the names of an array's columns,
+/// and whether NaN stands for a missing value.
+fn described(port: &Port, input: &Input, argument: &Argument) -> Value {
+    let mut described = tensor(port);
+    if matches!(input.form, Form::Array(_)) && !argument.fields.is_empty() {
+        let columns: Vec<&str> = argument.fields.iter().map(|field| field.name.as_str()).collect();
+        described["parameters"]["columns"] = json!(columns);
+    }
+    if input.missing {
+        described["parameters"]["missing"] = json!(true);
+    }
+    described
 }
 
 /// Returns the model's configuration as Triton writes it: sizes without the first one where that is free everywhere.

@@ -64,9 +64,17 @@ async fn other_sites_stay_out() {
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{headers:?}");
         assert!(answer.json()["hint"].is_string());
     }
-    for path in
-        ["/", "/interface.json", "/openapi.json", "/docs", "/healthz", "/readyz", "/app.js", "/v2"]
-    {
+    for path in [
+        "/",
+        "/interface.json",
+        "/openapi.json",
+        "/docs",
+        "/healthz",
+        "/readyz",
+        "/app.js",
+        "/v2",
+        "/metrics",
+    ] {
         let headers = [("host", "evil.example")];
         let answer = server().send(request(Method::GET, path, &headers, Body::empty())).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");

@@ -19,4 +19,7 @@ mod hostile;
 mod page;
 
 #[cfg(test)]
+mod metrics;
+
+#[cfg(test)]
 mod python;

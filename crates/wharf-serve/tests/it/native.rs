@@ -54,6 +54,30 @@ async fn lightgbm_answers_bit_for_bit() {
 }
 
 #[tokio::test]
+async fn categories_are_asked_for_by_name() {
+    for file in ["xgb_gbtree.ubj", "lgb.txt"] {
+        let folder = data().join("frames");
+        let server = Server::of_model(&folder.join(file));
+        let stem = file.split('.').next().unwrap();
+        let expect = json_file(&folder.join(format!("{stem}.answers.json")));
+        let table = |rows: &Value| {
+            let row = |row: &Value| json!({ "color": row[0], "size": row[1], "year": row[2] });
+            json!({ "values": rows.as_array().unwrap().iter().map(row).collect::<Vec<_>>() })
+        };
+        let answer = server.predict(&table(&expect["X"])).await;
+        assert_eq!(answer.status, StatusCode::OK, "{file}: {}", answer.text());
+        for (ours, theirs) in rows(&answer.json()).zip(rows(&expect["prob"])) {
+            assert_eq!(ours[0] as f32, theirs[0] as f32, "{file}");
+        }
+    }
+    let server = Server::of_model(&data().join("frames/xgb_gbtree.json"));
+    let row = json!({ "values": [{ "color": "purple", "size": 0.5, "year": 2001 }] });
+    let answer = server.predict(&row).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(answer.text().contains("`color`"), "{}", answer.text());
+}
+
+#[tokio::test]
 async fn a_classifier_gives_classes_and_their_probabilities() {
     let server = Server::of_model(&data().join("trees/xgb_iris.json"));
     let answer = server.predict(&json!([[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]])).await;

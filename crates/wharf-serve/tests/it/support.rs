@@ -94,6 +94,11 @@ impl Server {
         Self::of_card(card(argument))
     }
 
+    /// A model that is loaded already.
+    pub(crate) fn of_loaded(card: Arc<ModelCard>, loaded: Loaded) -> Self {
+        Self(application(card, loaded))
+    }
+
     pub(crate) fn router(&self) -> Router {
         self.0.clone()
     }
@@ -174,4 +179,10 @@ impl Native for Echo {
             _ => Ok(given),
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "which Python the tests use is theirs to say")]
+pub(crate) fn python() -> PathBuf {
+    let named = std::env::var_os("WHARF_TEST_PYTHON");
+    named.map_or_else(|| Path::new("python3").to_owned(), PathBuf::from)
 }

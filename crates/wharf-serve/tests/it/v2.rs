@@ -56,7 +56,7 @@ async fn the_server_and_its_model_are_described() {
         "name": "xgb-iris",
         "versions": ["1"],
         "platform": "wharf_xgboost",
-        "inputs": [{ "name": "data", "datatype": "FP64", "shape": [-1, 4] }],
+        "inputs": [{ "name": "data", "datatype": "FP64", "shape": [-1, 4], "parameters": { "missing": true } }],
         "outputs": [
             { "name": "predict", "datatype": "INT64", "shape": [-1] },
             { "name": "predict_proba", "datatype": "FP32", "shape": [-1, 3] },

@@ -19,7 +19,7 @@ const PREFIX: usize = 1 + 8 + 4;
 /// How often a blocked read or write looks whether it should go on.
 pub(super) const TICK: Duration = Duration::from_millis(100);
 
-/// What a frame is. Kept for streaming and batches: 6 chunk, 7 cancel, 8 ping, 9 pong.
+/// What a frame is. Kept: 8 ping, 9 pong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Kind {
@@ -29,10 +29,14 @@ pub(super) enum Kind {
     Ready = 2,
     /// To the worker: a method and its arguments.
     Call = 3,
-    /// From the worker: what the method returned.
+    /// From the worker: what the method returned, or that all of it went in pieces.
     Result = 4,
     /// From the worker: what the model raised.
     Error = 5,
+    /// From the worker: a piece of an answer.
+    Chunk = 6,
+    /// To the worker: no more pieces are wanted.
+    Cancel = 7,
     /// To the worker: end.
     Bye = 10,
 }
@@ -164,7 +168,16 @@ impl Wait<'_> {
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
-        let kinds = [Self::Hello, Self::Ready, Self::Call, Self::Result, Self::Error, Self::Bye];
+        let kinds = [
+            Self::Hello,
+            Self::Ready,
+            Self::Call,
+            Self::Result,
+            Self::Error,
+            Self::Chunk,
+            Self::Cancel,
+            Self::Bye,
+        ];
         kinds.into_iter().find(|kind| *kind as u8 == byte)
     }
 }

@@ -4,7 +4,7 @@
 //! Pool::call ─▶ Queue ─▶ Supervisor (a thread for each worker) ─ Channel ─ python (worker.py) ×N
 //! ```
 //! - [`pool`]: what the server sees; counts how the workers are;
-//! - [`queue`]: calls that wait for a free worker, bounded;
+//! - [`queue`]: calls that wait for a free worker, bounded; [`reply`]: how their answers come back, whole or in pieces;
 //! - [`supervisor`]: starts a worker, gives it calls, and starts it again when it dies or hangs;
 //! - [`process`]: the process and its group; [`log`]: what it prints;
 //! - [`channel`]: frames over a socket pair; [`wire`]: arguments and answers in a frame;
@@ -15,6 +15,8 @@
 mod pool;
 
 mod queue;
+
+mod reply;
 
 mod supervisor;
 

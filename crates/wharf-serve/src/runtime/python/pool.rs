@@ -2,21 +2,27 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use wharf_spec::model::Method;
 
 use super::{
     Launch,
-    queue::{Job, Queue},
+    queue::{Job, Queue, Ticket},
+    reply::Reply,
     supervisor::Supervisor,
 };
-use crate::runtime::{CallError, Payload, Worker, WorkerState};
+use crate::runtime::{
+    CallError, Payload, Worker, WorkerState, events::Events, figures::WorkerFigures,
+};
 
 /// Calls that may wait, for each worker.
 const QUEUED_PER_WORKER: usize = 64;
@@ -41,9 +47,43 @@ pub(super) struct Pool {
 pub(super) struct Shared {
     pub(super) queue: Queue,
     /// How each worker is, by its number.
-    slots: Mutex<Vec<WorkerState>>,
+    slots: Mutex<Vec<Slot>>,
+    /// By the place in [`End::ALL`].
+    ends: [AtomicU64; End::ALL.len()],
     /// How many supervisors are there still.
     alive: watch::Sender<usize>,
+}
+
+/// How a worker is.
+#[derive(Debug, Clone)]
+struct Slot {
+    state: WorkerState,
+    /// Its process, while it is ready.
+    pid: Option<u32>,
+}
+
+/// Why a worker is started again.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End {
+    Died,
+    TimedOut,
+    /// It sent nonsense.
+    Protocol,
+    /// It did not become ready.
+    Start,
+}
+
+impl End {
+    const ALL: [Self; 4] = [Self::Died, Self::TimedOut, Self::Protocol, Self::Start];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Died => "died",
+            Self::TimedOut => "timeout",
+            Self::Protocol => "protocol",
+            Self::Start => "start",
+        }
+    }
 }
 
 impl Pool {
@@ -52,7 +92,8 @@ impl Pool {
         let workers = launch.workers;
         let shared = Arc::new(Shared {
             queue: Queue::new(QUEUED_PER_WORKER * workers, QUEUED_BYTES),
-            slots: Mutex::new(vec![WorkerState::Starting; workers]),
+            slots: Mutex::new(vec![Slot { state: WorkerState::Starting, pid: None }; workers]),
+            ends: Default::default(),
             alive: watch::Sender::new(0),
         });
         let launch = Arc::new(launch);
@@ -65,6 +106,20 @@ impl Pool {
         }
         Ok(pool)
     }
+
+    /// Puts a call into the queue; `answer` is the other end of `reply`.
+    fn queue<A>(
+        &self,
+        method: &Method,
+        inputs: Vec<Option<Payload>>,
+        reply: Reply,
+        answer: A,
+    ) -> Result<Ticket<A>, CallError> {
+        self.shared.check_ready()?;
+        let (job, ticket) = Job::new(method.name.clone(), inputs, reply, answer);
+        self.shared.queue.push(job)?;
+        Ok(ticket)
+    }
 }
 
 #[async_trait]
@@ -74,20 +129,33 @@ impl Worker for Pool {
         method: &Method,
         inputs: Vec<Option<Payload>>,
     ) -> Result<Payload, CallError> {
-        match self.state() {
-            WorkerState::Ready => {}
-            WorkerState::Starting => {
-                return Err(CallError::Unavailable("the model is starting".to_owned()));
-            }
-            WorkerState::Failed(reason) => return Err(failed(&reason)),
-        }
-        let (job, ticket) = Job::new(method.name.clone(), inputs);
-        self.shared.queue.push(job)?;
-        ticket.answer(self.call_limit).await
+        let (reply, answer) = oneshot::channel();
+        let ticket = self.queue(method, inputs, Reply::Whole(reply), answer)?;
+        let answer = ticket.taken(self.call_limit).await?;
+        answer.await.unwrap_or_else(|_| Err(CallError::lost()))
+    }
+
+    async fn stream(
+        &self,
+        method: &Method,
+        inputs: Vec<Option<Payload>>,
+    ) -> Result<Events, CallError> {
+        let (reply, events) = Events::channel();
+        let ticket = self.queue(method, inputs, Reply::Pieces(reply), events)?;
+        ticket.taken(self.call_limit).await
     }
 
     fn state(&self) -> WorkerState {
         self.shared.state()
+    }
+
+    fn admits(&self) -> Result<(), CallError> {
+        self.shared.check_ready()?;
+        self.shared.queue.check_room()
+    }
+
+    fn figures(&self) -> WorkerFigures {
+        self.shared.figures()
     }
 
     async fn shutdown(&self) {
@@ -108,12 +176,17 @@ impl Drop for Pool {
 }
 
 impl Shared {
-    /// Notes how a worker is.
+    /// Notes that a worker is ready, and its process.
+    pub(super) fn set_ready(&self, number: usize, pid: u32) {
+        self.slots()[number] = Slot { state: WorkerState::Ready, pid: Some(pid) };
+    }
+
+    /// Notes how a worker is that is not ready.
     pub(super) fn set(&self, number: usize, state: WorkerState) {
         let all = {
-            let mut slots = self.slots.lock().expect("nothing panics while it holds the lock");
-            slots[number] = state;
-            summary(&slots)
+            let mut slots = self.slots();
+            slots[number] = Slot { state, pid: None };
+            summary(slots.iter().map(|slot| &slot.state))
         };
         if let WorkerState::Failed(reason) = all {
             self.queue.refuse_all(&failed(&reason));
@@ -130,8 +203,38 @@ impl Shared {
         self.alive.send_modify(|alive| *alive -= 1);
     }
 
+    /// Notes that a worker ended, or did not become ready.
+    pub(super) fn note_end(&self, end: End) {
+        self.ends[end as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
     fn state(&self) -> WorkerState {
-        summary(&self.slots.lock().expect("nothing panics while it holds the lock"))
+        summary(self.slots().iter().map(|slot| &slot.state))
+    }
+
+    fn check_ready(&self) -> Result<(), CallError> {
+        match self.state() {
+            WorkerState::Ready => Ok(()),
+            WorkerState::Starting => {
+                Err(CallError::Unavailable("the model is starting".to_owned()))
+            }
+            WorkerState::Failed(reason) => Err(failed(&reason)),
+        }
+    }
+
+    fn figures(&self) -> WorkerFigures {
+        let ends = End::ALL.iter().zip(&self.ends);
+        WorkerFigures {
+            workers: self.slots().iter().map(|slot| slot.pid).collect(),
+            restarts: ends
+                .map(|(end, count)| (end.word(), count.load(Ordering::Relaxed)))
+                .collect(),
+            queue: self.queue.figures(),
+        }
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
+        self.slots.lock().expect("nothing panics while it holds the lock")
     }
 }
 
@@ -142,8 +245,8 @@ fn failed(reason: &str) -> CallError {
 }
 
 /// One ready worker is enough to answer; the model has failed when all have.
-fn summary(slots: &[WorkerState]) -> WorkerState {
-    let best = slots.iter().min_by_key(|state| match state {
+fn summary<'a>(states: impl Iterator<Item = &'a WorkerState>) -> WorkerState {
+    let best = states.min_by_key(|state| match state {
         WorkerState::Ready => 0,
         WorkerState::Starting => 1,
         WorkerState::Failed(_) => 2,
@@ -158,7 +261,8 @@ mod tests {
     #[test]
     fn one_ready_worker_makes_the_model_ready_and_all_failed_ones_make_it_failed() {
         let failed = || WorkerState::Failed("no".to_owned());
-        let check = |slots: &[WorkerState], expect: WorkerState| assert_eq!(summary(slots), expect);
+        let check =
+            |slots: &[WorkerState], expect: WorkerState| assert_eq!(summary(slots.iter()), expect);
         check(&[failed(), WorkerState::Ready, WorkerState::Starting], WorkerState::Ready);
         check(&[failed(), WorkerState::Starting], WorkerState::Starting);
         check(&[failed(), failed()], failed());

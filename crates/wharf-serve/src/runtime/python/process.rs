@@ -85,16 +85,34 @@ impl Process {
         until: Instant,
         stop: &dyn Fn() -> bool,
     ) -> Result<Message, ChannelError> {
+        self.tell(frame, until, stop)?;
+        self.hear(until, stop)
+    }
+
+    /// Sends a frame.
+    pub(super) fn tell(
+        &mut self,
+        frame: &[u8],
+        until: Instant,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), ChannelError> {
         let pid = self.pid;
-        let go_on = || match () {
-            () if stop() => Err(ChannelError::Stopped),
-            // A process that the model started may hold the socket open when the worker is long dead.
-            () if has_ended(pid) => Err(ChannelError::Closed),
-            () => Ok(()),
-        };
-        let wait = Wait { until, go_on: &go_on };
-        self.channel.send(frame, wait)?;
-        self.channel.receive(wait)
+        self.channel.send(frame, Wait { until, go_on: &|| goes_on(pid, stop) })
+    }
+
+    /// Returns the next frame.
+    pub(super) fn hear(
+        &mut self,
+        until: Instant,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Message, ChannelError> {
+        let pid = self.pid;
+        self.channel.receive(Wait { until, go_on: &|| goes_on(pid, stop) })
+    }
+
+    /// Returns the number of the process.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Says whether the worker has ended.
@@ -149,6 +167,16 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// Says whether there is something to wait for.
+fn goes_on(pid: Pid, stop: &dyn Fn() -> bool) -> Result<(), ChannelError> {
+    match () {
+        () if stop() => Err(ChannelError::Stopped),
+        // A process that the model started may hold the socket open when the worker is long dead.
+        () if has_ended(pid) => Err(ChannelError::Closed),
+        () => Ok(()),
     }
 }
 

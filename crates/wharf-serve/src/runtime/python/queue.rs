@@ -8,9 +8,12 @@ use std::{
 };
 
 use tokio::{sync::oneshot, time};
-use wharf_model::tensor::Data;
 
-use crate::runtime::{CallError, Payload, Values};
+use super::reply::Reply;
+use crate::{
+    metrics::histogram::Histogram,
+    runtime::{CallError, Payload, figures::QueueFigures, weight},
+};
 
 /// A call on its way to a worker.
 #[derive(Debug)]
@@ -18,16 +21,17 @@ pub(super) struct Job {
     pub(super) method: String,
     pub(super) inputs: Vec<Option<Payload>>,
     bytes: usize,
+    since: Instant,
     taken: oneshot::Sender<()>,
-    answer: oneshot::Sender<Result<Payload, CallError>>,
+    pub(super) reply: Reply,
 }
 
 /// What the caller of a [`Job`] holds. Dropped, it takes the call back: a queued one is not made, and the answer of
 /// a running one is thrown away.
 #[derive(Debug)]
-pub(super) struct Ticket {
+pub(super) struct Ticket<A> {
     taken: oneshot::Receiver<()>,
-    answer: oneshot::Receiver<Result<Payload, CallError>>,
+    answer: A,
 }
 
 /// What stands next in the queue.
@@ -46,6 +50,7 @@ pub(super) struct Queue {
     max_jobs: usize,
     max_bytes: usize,
     state: Mutex<State>,
+    waited: Histogram,
     /// A job came, or the queue was closed.
     changed: Condvar,
     /// The queue was closed.
@@ -61,38 +66,41 @@ struct State {
 }
 
 impl Job {
-    /// Returns a call, and what its caller waits with.
-    pub(super) fn new(method: String, inputs: Vec<Option<Payload>>) -> (Self, Ticket) {
+    /// Returns a call, and what its caller waits with; `answer` is the other end of `reply`.
+    pub(super) fn new<A>(
+        method: String,
+        inputs: Vec<Option<Payload>>,
+        reply: Reply,
+        answer: A,
+    ) -> (Self, Ticket<A>) {
         let (taken, was_taken) = oneshot::channel();
-        let (answer, was_answered) = oneshot::channel();
-        let bytes = inputs.iter().flatten().map(weight).sum();
-        let job = Self { method, inputs, bytes, taken, answer };
-        (job, Ticket { taken: was_taken, answer: was_answered })
+        let (bytes, since) = (weight::of_inputs(&inputs), Instant::now());
+        let job = Self { method, inputs, bytes, since, taken, reply };
+        (job, Ticket { taken: was_taken, answer })
     }
 
-    /// Gives the caller the answer, if it still waits.
-    pub(super) fn finish(self, answer: Result<Payload, CallError>) {
-        self.answer.send(answer).ok();
+    fn refuse(self, error: CallError) {
+        self.taken.send(()).ok();
+        self.reply.finish(Err(error));
     }
 }
 
-impl Ticket {
-    /// Waits for the answer; `limit` is for the wait in the queue, the worker has its own.
-    pub(super) async fn answer(self, limit: Duration) -> Result<Payload, CallError> {
+impl<A> Ticket<A> {
+    /// Waits until a worker makes the call or it is refused; returns where the answer comes.
+    pub(super) async fn taken(self, limit: Duration) -> Result<A, CallError> {
         if time::timeout(limit, self.taken).await.is_err() {
             let text = format!("no worker was free within {} s", limit.as_secs());
-            return Err(CallError::Unavailable(text));
+            return Err(CallError::Busy(text));
         }
-        let lost =
-            || Err(CallError::Internal("a worker's supervisor ended unexpectedly".to_owned()));
-        self.answer.await.unwrap_or_else(|_| lost())
+        Ok(self.answer)
     }
 }
 
 impl Queue {
     pub(super) fn new(max_jobs: usize, max_bytes: usize) -> Self {
         let (changed, closed) = (Condvar::new(), Condvar::new());
-        Self { max_jobs, max_bytes, state: Mutex::default(), changed, closed }
+        let (state, waited) = (Mutex::default(), Histogram::default());
+        Self { max_jobs, max_bytes, state, waited, changed, closed }
     }
 
     /// Puts a call at the end.
@@ -106,17 +114,36 @@ impl Queue {
         }
         if self.is_full(&state, &job) {
             // Callers that left make room.
-            state.retain(|job| !job.answer.is_closed());
+            state.retain(|job| job.reply.is_wanted());
         }
         if self.is_full(&state, &job) {
-            let text = format!("{} requests are waiting already", state.jobs.len());
-            return Err(CallError::Unavailable(text));
+            return Err(CallError::busy(state.jobs.len()));
         }
         state.bytes += job.bytes;
         state.jobs.push_back(job);
         drop(state);
         self.changed.notify_one();
         Ok(())
+    }
+
+    /// Says whether a call of any weight would be refused; whoever has left may make room yet.
+    pub(super) fn check_room(&self) -> Result<(), CallError> {
+        let mut state = self.lock();
+        if state.jobs.len() >= self.max_jobs {
+            state.retain(|job| job.reply.is_wanted());
+        }
+        match state.jobs.len() {
+            waiting if waiting >= self.max_jobs => Err(CallError::busy(waiting)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn figures(&self) -> QueueFigures {
+        let (calls, bytes) = {
+            let state = self.lock();
+            (state.jobs.len(), state.bytes)
+        };
+        QueueFigures { calls, bytes, waited: self.waited.times() }
     }
 
     /// Takes the next call whose caller still waits.
@@ -133,6 +160,7 @@ impl Queue {
             state.bytes -= job.bytes;
             let taken = mem::replace(&mut job.taken, oneshot::channel().0);
             if taken.send(()).is_ok() {
+                self.waited.observe(job.since.elapsed());
                 return Next::Job(job);
             }
         }
@@ -184,13 +212,6 @@ impl Queue {
     }
 }
 
-impl Job {
-    fn refuse(self, error: CallError) {
-        self.taken.send(()).ok();
-        self.answer.send(Err(error)).ok();
-    }
-}
-
 impl State {
     fn retain(&mut self, keep: impl Fn(&Job) -> bool) {
         self.jobs.retain(|job| keep(job));
@@ -208,51 +229,16 @@ pub(super) fn stopping() -> CallError {
     CallError::Unavailable("the server is being stopped".to_owned())
 }
 
-/// Returns about how many bytes an argument takes in memory.
-fn weight(payload: &Payload) -> usize {
-    match payload {
-        Payload::Tensor(tensor) => match tensor.data() {
-            Data::Bool(items) => items.len(),
-            Data::F32(_) | Data::I32(_) => tensor.data().len() * 4,
-            Data::F64(_) | Data::I64(_) | Data::U64(_) => tensor.data().len() * 8,
-            Data::Str(items) => items.iter().map(|text| text.len() + size_of::<String>()).sum(),
-        },
-        Payload::Frame(frame) => frame.columns.iter().map(|column| weight_of(&column.values)).sum(),
-        Payload::Json(value) => json_weight(value),
-        Payload::Binary(content) => content.len(),
-        Payload::List(items) => items.iter().map(weight).sum(),
-    }
-}
-
-fn weight_of(values: &Values) -> usize {
-    match values {
-        Values::F64(items) => items.len() * 8,
-        Values::I64(items) => items.len() * 8,
-        Values::Bool(items) => items.len(),
-        Values::Json(items) => items.iter().map(json_weight).sum(),
-    }
-}
-
-fn json_weight(value: &serde_json::Value) -> usize {
-    use serde_json::Value;
-
-    let inside = match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(json_weight).sum(),
-        Value::Object(items) => items.iter().map(|(key, item)| key.len() + json_weight(item)).sum(),
-    };
-    inside + size_of::<Value>()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
-    fn job(text: &str) -> (Job, Ticket) {
-        Job::new(text.to_owned(), vec![Some(Payload::Json(json!(text)))])
+    fn job(text: &str) -> (Job, Ticket<oneshot::Receiver<Result<Payload, CallError>>>) {
+        let (reply, answer) = oneshot::channel();
+        let inputs = vec![Some(Payload::Json(json!(text)))];
+        Job::new(text.to_owned(), inputs, Reply::Whole(reply), answer)
     }
 
     fn next(queue: &Queue) -> Option<String> {
@@ -316,7 +302,8 @@ mod tests {
         let (waiting, ticket) = job("waiting");
         queue.push(waiting).unwrap();
         queue.close(Instant::now());
-        assert_eq!(ticket.answer(Duration::from_secs(9)).await, Err(stopping()));
+        let answer = ticket.taken(Duration::from_secs(9)).await.unwrap();
+        assert_eq!(answer.await.unwrap(), Err(stopping()));
         let (late, _ticket) = job("late");
         assert_eq!(queue.push(late), Err(stopping()));
         assert!(matches!(queue.take(Duration::ZERO), Next::Closed));
@@ -325,7 +312,7 @@ mod tests {
     #[tokio::test]
     async fn a_call_that_no_worker_takes_is_given_up() {
         let (_job, ticket) = job("waiting");
-        let error = ticket.answer(Duration::ZERO).await.unwrap_err();
+        let error = ticket.taken(Duration::ZERO).await.unwrap_err();
         assert_eq!(error.to_string(), "no worker was free within 0 s");
     }
 }

@@ -14,9 +14,10 @@ use super::{
     Launch,
     channel::{self, ChannelError, Kind, MAX_FRAME, Message, TICK},
     log::Log,
-    pool::Shared,
+    pool::{End, Shared},
     process::Process,
     queue::{Job, Next, stopping},
+    reply::Reply,
     requirement,
     wire::{self, Part},
 };
@@ -59,12 +60,22 @@ enum StartError {
 struct CallHeader {
     method: String,
     inputs: Vec<Option<Part>>,
+    /// Whether the caller takes pieces.
+    stream: bool,
 }
 
-/// The header of a result.
+/// The header of a result or a piece.
 #[derive(Debug, Deserialize)]
-struct ResultHeader {
-    output: Part,
+struct OutputHeader {
+    /// Missing where all of the answer went in pieces.
+    output: Option<Part>,
+}
+
+/// What a worker says of a call.
+#[derive(Debug)]
+enum Said {
+    Piece(Payload),
+    End(Result<Option<Payload>, CallError>),
 }
 
 /// The header of an error.
@@ -160,6 +171,7 @@ impl Supervisor {
             }
         };
         self.failed_starts += 1;
+        self.shared.note_end(End::Start);
         self.log.write(&format!("did not start: {reason}"));
         if self.failed_starts >= FAILED_STARTS {
             let lines = self.log.last_lines();
@@ -175,7 +187,7 @@ impl Supervisor {
     /// Gives calls to a worker until it ends or the queue is closed.
     fn serve(&mut self, mut process: Process) {
         self.failed_starts = 0;
-        self.shared.set(self.number, WorkerState::Ready);
+        self.shared.set_ready(self.number, process.id());
         loop {
             match self.shared.queue.take(TICK) {
                 Next::Job(job) => {
@@ -204,27 +216,57 @@ impl Supervisor {
         let mut buffers = Vec::new();
         let inputs = std::mem::take(&mut job.inputs).into_iter();
         let inputs = inputs.map(|input| input.map(|input| wire::write(input, &mut buffers)));
-        let header = CallHeader { method: job.method.clone(), inputs: inputs.collect() };
+        let header = CallHeader {
+            method: job.method.clone(),
+            inputs: inputs.collect(),
+            stream: job.reply.takes_pieces(),
+        };
         let Some(frame) = channel::frame(Kind::Call, id, &header, &buffers) else {
             let text = format!("the request is larger than {MAX_FRAME} bytes");
-            job.finish(Err(CallError::Internal(text)));
+            job.reply.finish(Err(CallError::Internal(text)));
             return Ok(());
         };
-        let until = Instant::now() + self.launch.call_limit;
-        let answer = process
-            .ask(&frame, until, &|| self.is_over())
-            .and_then(|message| read_answer(message, id));
-        match answer {
+        match self.converse(process, &frame, id, &job.reply) {
             Ok(answer) => {
-                job.finish(answer);
+                job.reply.finish(answer);
                 Ok(())
             }
             Err(error) => {
                 // First the state: whoever asks again at once is told that the worker starts.
                 self.shared.set(self.number, WorkerState::Starting);
-                job.finish(Err(self.call_error(&error)));
+                job.reply.finish(Err(self.call_error(&error)));
                 Err(error)
             }
+        }
+    }
+
+    /// Hands on the pieces of an answer as they come, and returns its end. The limit of a call holds for each piece.
+    fn converse(
+        &self,
+        process: &mut Process,
+        frame: &[u8],
+        id: u64,
+        reply: &Reply,
+    ) -> Result<Result<Option<Payload>, CallError>, ChannelError> {
+        let limit = self.launch.call_limit;
+        let stop = || self.is_over();
+        let mut message = process.ask(frame, Instant::now() + limit, &stop)?;
+        let mut cancelled = None;
+        loop {
+            let piece = match read_answer(message, id)? {
+                Said::Piece(piece) => piece,
+                Said::End(answer) => return Ok(cancelled.map_or(answer, Err)),
+            };
+            // The worker may have sent more before it sees that nobody wants it.
+            if cancelled.is_none()
+                && let Err(why) = reply.piece(piece, limit, &stop)
+            {
+                cancelled = Some(why);
+                let cancel = channel::frame(Kind::Cancel, id, &json!({}), &[]);
+                let cancel = cancel.expect("it is small");
+                process.tell(&cancel, Instant::now() + limit, &stop)?;
+            }
+            message = process.hear(Instant::now() + limit, &stop)?;
         }
     }
 
@@ -238,12 +280,15 @@ impl Supervisor {
     }
 
     fn note_end(&self, process: Process, error: &ChannelError) {
-        let patience = match error {
-            ChannelError::Closed => END_GRACE,
-            ChannelError::TimedOut | ChannelError::Stopped | ChannelError::Protocol(_) => {
-                Duration::ZERO
-            }
+        let (end, patience) = match error {
+            ChannelError::Closed => (Some(End::Died), END_GRACE),
+            ChannelError::TimedOut => (Some(End::TimedOut), Duration::ZERO),
+            ChannelError::Protocol(_) => (Some(End::Protocol), Duration::ZERO),
+            ChannelError::Stopped => (None, Duration::ZERO),
         };
+        if let Some(end) = end {
+            self.shared.note_end(end);
+        }
         let end = how(process.bury(patience));
         self.log.write(&format!("{error} ({end}); it is started again"));
     }
@@ -260,25 +305,34 @@ impl Drop for Supervisor {
     }
 }
 
-fn read_answer(message: Message, id: u64) -> Result<Result<Payload, CallError>, ChannelError> {
+fn read_answer(message: Message, id: u64) -> Result<Said, ChannelError> {
     if message.id != id {
         return Err(ChannelError::Protocol("an answer to another call".to_owned()));
     }
     match message.kind {
         Kind::Result => {
-            let header: ResultHeader = message.header()?;
-            let payload = wire::read(header.output, &message.buffers)
-                .map_err(|error| ChannelError::Protocol(error.to_string()))?;
-            Ok(Ok(payload))
+            let output = read_output(&message)?;
+            Ok(Said::End(Ok(output)))
+        }
+        Kind::Chunk => {
+            let piece = read_output(&message)?;
+            let none = || ChannelError::Protocol("a piece with nothing in it".to_owned());
+            Ok(Said::Piece(piece.ok_or_else(none)?))
         }
         Kind::Error => {
             let ErrorHeader { class, text, .. } = message.header()?;
-            Ok(Err(CallError::Raised { class, text }))
+            Ok(Said::End(Err(CallError::Raised { class, text })))
         }
-        Kind::Hello | Kind::Ready | Kind::Call | Kind::Bye => {
+        Kind::Hello | Kind::Ready | Kind::Call | Kind::Cancel | Kind::Bye => {
             Err(ChannelError::Protocol("a frame that answers nothing".to_owned()))
         }
     }
+}
+
+fn read_output(message: &Message) -> Result<Option<Payload>, ChannelError> {
+    let OutputHeader { output } = message.header()?;
+    let payload = output.map(|part| wire::read(part, &message.buffers)).transpose();
+    payload.map_err(|error| ChannelError::Protocol(error.to_string()))
 }
 
 fn how(status: Option<ExitStatus>) -> String {

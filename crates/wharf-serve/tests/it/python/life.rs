@@ -236,9 +236,9 @@ async fn a_full_queue_refuses_at_once() {
     let running = unruly(settings()).await;
     let calls = (0..100).map(|_| running.call("sleep", vec![Some(Payload::Json(json!(0.03)))]));
     let answers = futures_util::future::join_all(calls).await;
-    let refused = answers.iter().filter(|answer| {
-        matches!(answer, Err(CallError::Unavailable(text)) if text.contains("waiting already"))
-    });
+    let refused = answers.iter().filter(
+        |answer| matches!(answer, Err(CallError::Busy(text)) if text.contains("waiting already")),
+    );
     let answered = answers.iter().filter(|answer| answer.is_ok());
     assert_eq!((answered.count() + refused.count(), answers.len()), (100, 100));
     assert!(answers.iter().any(Result::is_err), "64 may wait for one worker");

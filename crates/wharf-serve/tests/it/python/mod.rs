@@ -4,13 +4,16 @@ mod answers;
 
 mod corpus;
 
+mod events;
+
+mod figures;
+
 mod life;
 
 mod triton;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -28,6 +31,8 @@ use wharf_spec::{
         NativeOptions, PythonNeeds, RuntimeKind, Step,
     },
 };
+
+use crate::support::python;
 
 /// A model that runs.
 struct Running {
@@ -155,10 +160,4 @@ fn data_type(json: &str) -> DataType {
 
 fn settings() -> RuntimeSettings {
     RuntimeSettings { python: python(), workers: Some(1), call_secs: 30, load_secs: 60 }
-}
-
-#[expect(clippy::disallowed_methods, reason = "which Python the tests use is theirs to say")]
-fn python() -> PathBuf {
-    let named = std::env::var_os("WHARF_TEST_PYTHON");
-    named.map_or_else(|| Path::new("python3").to_owned(), PathBuf::from)
 }

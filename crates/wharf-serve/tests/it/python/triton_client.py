@@ -28,7 +28,8 @@ def iris(client):
     assert not client.is_model_ready("other")
     assert client.get_server_metadata()["name"] == "wharf"
     metadata = client.get_model_metadata(name)
-    assert metadata["inputs"] == [{"name": "data", "datatype": "FP64", "shape": [-1, 4]}], metadata
+    data = {"name": "data", "datatype": "FP64", "shape": [-1, 4], "parameters": {"missing": True}}
+    assert metadata["inputs"] == [data], metadata
     assert client.get_model_config(name)["max_batch_size"] > 0
     assert client.get_model_repository_index()[0]["state"] == "READY"
 
