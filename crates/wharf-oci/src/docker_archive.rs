@@ -1,4 +1,4 @@
-//! Images out of an archive as `docker save` writes it: there is no manifest of a registry in it, so one is made.
+//! Images out of an archive as `docker save` writes it. Where no manifest of a registry lies in it, one is made.
 
 use std::{
     fs::File,
@@ -20,6 +20,7 @@ use crate::{
         read::{ConfigFacts, wrong as wrong_config},
     },
     manifest::{self, MAX_CONFIG, MAX_MANIFEST},
+    store::Layout,
 };
 
 /// An image of the archive, by paths that are looked up in the archive's own list.
@@ -52,7 +53,29 @@ pub fn read(path: &Path, name: Option<&str>) -> Result<Image> {
         read_layer(&files, layer, diff_id)
     });
     let layers = layers.collect::<Result<_>>()?;
-    Ok(Image::with_config(config, layers, std::collections::BTreeMap::new()))
+    let image = Image::with_config(config, layers, std::collections::BTreeMap::new());
+    Ok(by_own_manifest(files, name, image))
+}
+
+/// Returns the image with the manifest that lies beside it, as wharf and newer engines write archives, so that it keeps
+/// its digest. One that names other parts is none of this image.
+fn by_own_manifest(files: Files, name: Option<&str>, mut image: Image) -> Image {
+    let layout = Layout::of(files);
+    let found = layout.find(name).and_then(|named| layout.document(&named));
+    let Ok((document, manifest::Content::Manifest(own))) = found else { return image };
+    let is_same =
+        |one: &Descriptor, two: &Descriptor| one.digest == two.digest && one.size == two.size;
+    let layers = || image.layers.iter().zip(&own.layers);
+    if !is_same(&own.config, &image.config_descriptor)
+        || own.layers.len() != image.layers.len()
+        || !layers().all(|(layer, own)| is_same(&layer.descriptor, own))
+    {
+        return image;
+    }
+    for (layer, own) in image.layers.iter_mut().zip(own.layers) {
+        layer.descriptor = own;
+    }
+    Image { manifest: document, config_descriptor: own.config, ..image }
 }
 
 fn choose(files: &Files, entries: Vec<Entry>, name: Option<&str>) -> Result<Entry> {

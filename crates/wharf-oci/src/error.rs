@@ -42,6 +42,21 @@ pub enum OciError {
     Wheel(#[source] Box<WheelError>),
     #[error("the registry does not give a part of the image")]
     Fetch(#[source] Box<RegistryError>),
+    /// Of a blob that somebody else brings, with what they say of it.
+    #[error("a part of the image is not to be had")]
+    Brought {
+        code: Code,
+        hints: Vec<String>,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl OciError {
+    /// Returns the error of a blob whose bytes somebody else could not bring.
+    pub fn brought(error: impl Explain + Send + Sync + 'static) -> Self {
+        Self::Brought { code: error.code(), hints: error.hints(), source: Box::new(error) }
+    }
 }
 
 impl Explain for OciError {
@@ -55,6 +70,7 @@ impl Explain for OciError {
             Self::NoPlatform { .. } => codes::NO_PLATFORM,
             Self::OnlyInEngine { .. } => codes::NEEDS_ENGINE,
             Self::Fetch(error) => error.code(),
+            Self::Brought { code, .. } => *code,
         }
     }
 
@@ -72,6 +88,7 @@ impl Explain for OciError {
             Self::Wheel(_) => "look where the wheel comes from: pin another version, or get it from another index".to_owned(),
             Self::OnlyInEngine { .. } => "push the image's base to a registry first".to_owned(),
             Self::Fetch(error) => return error.hints(),
+            Self::Brought { hints, .. } => return hints.clone(),
         };
         vec![hint]
     }

@@ -68,6 +68,11 @@ impl Layout {
         Ok(Self(files))
     }
 
+    /// Returns the layout that may lie among files that are something else, too.
+    pub(crate) fn of(files: Files) -> Self {
+        Self(files)
+    }
+
     /// Returns what an image of the layout is named by: the one of that name, or the only one. Blocks.
     ///
     /// # Errors

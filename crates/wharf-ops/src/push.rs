@@ -7,7 +7,7 @@ use wharf_oci::{
     copy::{self, Copied, Target},
     descriptor::Descriptor,
     registry::{Access, ManifestName, Registry, error::RegistryError, host::RegistryHost},
-    sign::{self, SignError, key::SigningKey},
+    sign::{self, SignError, Statement, key::SigningKey},
     tree::Tree,
 };
 use wharf_spec::{codes, digest::Digest, reference::Reference};
@@ -17,7 +17,7 @@ use crate::{
     context::{Reporter, cancelled},
     error::{Error, Result},
     images::{Direction, observer},
-    supply::{self, bill::Bill},
+    supply::{self, PROVENANCE, bill::Bill},
 };
 
 /// What a push works with.
@@ -39,7 +39,7 @@ pub struct PushContext {
 pub struct Supply {
     /// What SBOM and provenance are made from; without it there are none.
     pub bill: Option<Bill>,
-    /// The key that signs the image.
+    /// The key that signs the image, and its provenance.
     pub key: Option<Arc<SigningKey>>,
 }
 
@@ -105,6 +105,12 @@ async fn attach(
     if let Some(bill) = bill {
         let attachments = supply::attachments(bill, subject.digest);
         attached += registry.attach(repository, subject, &attachments).await?;
+        if let Some(key) = key {
+            let [_, provenance] = &attachments;
+            let statement = Statement { predicate_type: PROVENANCE, bytes: &provenance.bytes };
+            attached +=
+                usize::from(sign::attest(registry, repository, subject, statement, key).await?);
+        }
     }
     if let Some(key) = key {
         let name = ManifestName::Digest(subject.digest);

@@ -276,7 +276,8 @@ pub async fn an_image_is_saved_as_it_was_loaded(stage: &Stage) {
     let archive = image_with(&name, marker.as_bytes()).expect("memory takes everything");
     let pieces = stream::iter([archive.into()]).boxed();
     let loaded = images.load(pieces, &reference).await.expect("it is loaded");
-    let saved = match images.save(&name).await {
+    // The id stays with what was looked at when the name goes over to another image.
+    let saved = match images.save(&loaded.id).await {
         Ok(pieces) => pieces.map_ok(|piece| piece.to_vec()).try_concat().await,
         Err(error) => Err(error),
     };

@@ -71,7 +71,10 @@ impl Images for Fake {
     async fn save(&self, image: &str) -> Result<BoxStream<'static, Result<Bytes>>> {
         let missing = || EngineError::NoImage { image: image.to_owned() };
         let facts = self.find(image).await?.ok_or_else(missing)?;
-        let archive = self.state().archive(image, &facts);
+        let mut state = self.state();
+        state.images_saved += 1;
+        let archive = state.archive(image, &facts);
+        drop(state);
         let archive = archive.map_err(|error| EngineError::Refused {
             action: format!("save image `{image}`"),
             source: error.into(),
@@ -171,7 +174,9 @@ impl State {
     }
 
     fn archive(&self, image: &str, facts: &ImageFacts) -> io::Result<Vec<u8>> {
-        let Some(content) = self.contents.get(image) else {
+        let same = self.images.iter().filter(|(_, found)| found.id == facts.id);
+        let by_id = same.filter_map(|(name, _)| self.contents.get(name)).next();
+        let Some(content) = self.contents.get(image).or(by_id) else {
             let ImageFacts { labels, env, .. } = facts;
             let config = json!({"os": "linux", "architecture": "amd64",
                 "config": {"Labels": labels, "Env": env}, "rootfs": {"type": "layers", "diff_ids": []}});

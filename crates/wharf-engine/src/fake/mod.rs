@@ -44,6 +44,7 @@ struct State {
     running: BTreeMap<WorkloadId, Running>,
     images: BTreeMap<String, ImageFacts>,
     images_made: Vec<String>,
+    images_saved: usize,
     /// By the image's name.
     contents: BTreeMap<String, Content>,
     /// Layers, by the digests of their uncompressed tars.
@@ -126,6 +127,11 @@ impl Fake {
     /// Returns the names of images that were loaded, built, committed or pulled, oldest first.
     pub fn images_made(&self) -> Vec<String> {
         self.state().images_made.clone()
+    }
+
+    /// Returns how often an image was taken out.
+    pub fn images_saved(&self) -> usize {
+        self.state().images_saved
     }
 
     /// Lets the layers of all images be gone when an archive leaves them out, as after `docker rmi`.

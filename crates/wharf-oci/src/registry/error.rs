@@ -89,6 +89,13 @@ pub struct Refusal {
     pub(crate) said: String,
 }
 
+impl Refusal {
+    /// Says whether blobs are missed that a manifest names (distribution-spec, "Error Codes").
+    pub(crate) fn misses_blobs(&self) -> bool {
+        self.said.contains("MANIFEST_BLOB_UNKNOWN")
+    }
+}
+
 impl RegistryError {
     /// Returns the right error for an answer that is none of those expected.
     pub(crate) fn refused(host: &str, has_credentials: bool, source: Refusal) -> Self {

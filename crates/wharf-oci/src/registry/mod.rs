@@ -261,14 +261,10 @@ impl Registry {
         name: &ManifestName<'_>,
         manifest: &Document,
     ) -> Result<Digest> {
-        let address = self.manifest_address(repository, name)?;
-        let make = || {
-            Request::new(Method::Put, address.clone())
-                .header("content-type", &manifest.media_type)
-                .body(Body::Bytes(manifest.bytes.clone()))
+        let answer = match self.send_manifest(repository, name, manifest).await? {
+            Ok(answer) => self.expect(answer, &[201]).await?,
+            Err(source) => return Err(self.refused(source)),
         };
-        let answer = self.exchange(&[push(repository)], make).await?;
-        let answer = self.expect(answer, &[201]).await?;
         let expected = digest_of(&manifest.bytes);
         match answer.header("docker-content-digest").map(str::parse) {
             // It does not say what it took, so it is asked for that.
@@ -296,6 +292,38 @@ impl Registry {
 
     fn address(&self, path: &str) -> Result<Address> {
         self.base.join(&format!("/v2/{path}")).map_err(|error| self.answer("path", error))
+    }
+
+    /// Sends a manifest, and returns the answer, or why it is refused.
+    ///
+    /// A registry that misses what it was seen to have is asked again. Distribution 2, Debian's, writes anew and in
+    /// place the file that says that a repository has a blob: where two pushes of one blob meet, the one may find it
+    /// empty while the other writes it.
+    async fn send_manifest(
+        &self,
+        repository: &str,
+        name: &ManifestName<'_>,
+        manifest: &Document,
+    ) -> Result<Result<Response, Refusal>> {
+        let address = self.manifest_address(repository, name)?;
+        let make = || {
+            Request::new(Method::Put, address.clone())
+                .header("content-type", &manifest.media_type)
+                .body(Body::Bytes(manifest.bytes.clone()))
+        };
+        let mut attempt = 1;
+        loop {
+            let answer = self.exchange(&[push(repository)], make).await?;
+            if answer.status() < 400 {
+                return Ok(Ok(answer));
+            }
+            let refusal = refusal(answer).await;
+            if !refusal.misses_blobs() || attempt == retry::ATTEMPTS {
+                return Ok(Err(refusal));
+            }
+            tokio::time::sleep(retry::pause(attempt, None)).await;
+            attempt += 1;
+        }
     }
 
     /// Asks, and follows redirects within the registry.
@@ -400,7 +428,10 @@ impl Registry {
         {
             return elsewhere;
         }
-        let source = refusal(answer).await;
+        self.refused(refusal(answer).await)
+    }
+
+    fn refused(&self, source: Refusal) -> RegistryError {
         RegistryError::refused(self.host.as_str(), self.auth.has_credentials(), source)
     }
 

@@ -5,13 +5,18 @@ use std::{collections::BTreeSet, time::Duration};
 use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::mpsc;
-use wharf_net::client::{Body, Method, Request};
+use wharf_net::client::{Method, Request};
 use wharf_spec::digest::Digest;
 
-use super::{MAX_MANIFEST, ManifestName, Registry, error::Result, pull, push, upload::Source};
+use super::{
+    MAX_MANIFEST, ManifestName, Registry,
+    error::{Refusal, Result},
+    pull,
+    upload::Source,
+};
 use crate::{
     attachment::{Attachment, EMPTY_BYTES, List, Referrer, empty, list_tag},
-    descriptor::{Descriptor, INDEX, MANIFEST, digest_of},
+    descriptor::{Descriptor, Document, INDEX, digest_of},
     error::{OciError, Result as OciResult},
     registry::error::RegistryError,
     replay::replay,
@@ -59,7 +64,7 @@ impl Registry {
     ) -> Result<()> {
         self.send_bytes(repository, &empty(), Bytes::from_static(EMPTY_BYTES)).await?;
         self.send_bytes(repository, &attachment.payload(), attachment.bytes.clone()).await?;
-        let manifest = attachment.manifest(subject).bytes;
+        let manifest = attachment.manifest(subject);
         if self.put_attachment(repository, referrer, &manifest).await? {
             return Ok(());
         }
@@ -149,21 +154,19 @@ impl Registry {
         &self,
         repository: &str,
         referrer: &Referrer,
-        manifest: &Bytes,
+        manifest: &Document,
     ) -> Result<bool> {
         let name = ManifestName::Digest(referrer.digest);
-        let address = self.manifest_address(repository, &name)?;
-        let make = || {
-            Request::new(Method::Put, address.clone())
-                .header("content-type", MANIFEST)
-                .body(Body::Bytes(manifest.clone()))
-        };
-        let answer = self.exchange(&[push(repository)], make).await?;
-        if matches!(answer.status(), 400 | 404 | 405 | 415 | 422) {
-            return Err(self.no_attachments(answer).await);
+        match self.send_manifest(repository, &name, manifest).await? {
+            Ok(answer) => {
+                let answer = self.expect(answer, &[201]).await?;
+                Ok(answer.header("oci-subject").is_some())
+            }
+            Err(source) if matches!(source.status, 400 | 404 | 405 | 415 | 422) => {
+                Err(self.no_attachments(source))
+            }
+            Err(source) => Err(self.refused(source)),
         }
-        let answer = self.expect(answer, &[201]).await?;
-        Ok(answer.header("oci-subject").is_some())
     }
 
     /// Adds an attachment to the list under the tag. Another writer may do the same at the same moment.
@@ -191,7 +194,9 @@ impl Registry {
         let answer = self.read_only(&[pull(repository)], Method::Get, &address).await?;
         match answer.status() {
             404 => return Ok(List::new()),
-            400 | 405 | 415 | 422 => return Err(self.no_attachments(answer).await),
+            400 | 405 | 415 | 422 => {
+                return Err(self.no_attachments(super::refusal(answer).await));
+            }
             _ => {}
         }
         let answer = self.expect(answer, &[200]).await?;
@@ -200,8 +205,7 @@ impl Registry {
         List::parse(&bytes).map_err(|why| self.answer("list of attachments", why))
     }
 
-    async fn no_attachments(&self, answer: wharf_net::client::Response) -> RegistryError {
-        let source = super::refusal(answer).await;
+    fn no_attachments(&self, source: Refusal) -> RegistryError {
         RegistryError::NoAttachments { host: self.host.to_string(), source }
     }
 }

@@ -132,28 +132,42 @@ struct Signature {
 }
 
 impl Bundle {
-    /// Reads a bundle; `None` where it is none, or signs something else than images.
+    /// Reads a bundle; `None` where it is none, or signs something else than statements.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
 
-    /// Says whether it states that an image is signed, and by this key.
-    pub(super) fn signs(&self, digest: Digest, key: &PublicKey) -> bool {
+    /// Says whether it is a statement about an image that is wanted, signed by one of the keys.
+    pub(super) fn is(&self, wanted: &Wanted<'_>, digest: Digest) -> bool {
         let Envelope { payload, payload_type, signatures } = &self.dsse_envelope;
         let Ok(statement) = STANDARD.decode(payload) else { return false };
         let message = signed_by_envelope(payload_type, &statement);
-        let is_signed = signatures.iter().any(|signature| {
-            STANDARD.decode(&signature.sig).is_ok_and(|bytes| key.has_signed(&message, &bytes))
-        });
-        is_signed && payload_type == STATEMENT && is_signature_of(&statement, digest)
+        let signatures = signatures.iter().filter_map(|one| STANDARD.decode(&one.sig).ok());
+        let is_signed = signatures
+            .into_iter()
+            .any(|signature| wanted.keys.iter().any(|key| key.has_signed(&message, &signature)));
+        is_signed
+            && payload_type == STATEMENT
+            && wanted.statement.is_none_or(|wanted| wanted == statement)
+            && is_about(&statement, wanted.predicate_type, digest)
     }
 }
 
-fn is_signature_of(statement: &[u8], digest: Digest) -> bool {
+/// What is looked for among the signed statements about an image.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) predicate_type: &'a str,
+    /// Signed by one of these.
+    pub(super) keys: &'a [PublicKey],
+    /// The very statement, where only one will do.
+    pub(super) statement: Option<&'a [u8]>,
+}
+
+fn is_about(statement: &[u8], predicate_type: &str, digest: Digest) -> bool {
     let Ok(statement) = serde_json::from_slice::<Value>(statement) else { return false };
     let subjects = statement["subject"].as_array().map_or(&[][..], Vec::as_slice);
     statement["_type"] == STATEMENT_TYPE
-        && statement["predicateType"] == SIGN
+        && statement["predicateType"] == predicate_type
         && subjects.iter().any(|subject| subject["digest"]["sha256"] == digest.hex())
 }
 

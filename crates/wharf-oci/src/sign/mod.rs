@@ -1,7 +1,7 @@
 //! Signatures of images in a registry, in the forms that cosign reads: made with a key, checked with its public half.
 //!
 //! - [`key`]: keys, `sealed`: those with a password; [`document`]: what is signed; `classic`: the older form;
-//! - this file: signing an image with all its platforms, and checking one digest.
+//! - this file: signing an image with all its platforms, or a statement about it, and checking one digest.
 
 pub mod key;
 
@@ -20,7 +20,7 @@ use wharf_spec::{
 };
 
 use self::{
-    document::{BUNDLE_FAMILY, Bundle, SIGN, bundle, statement},
+    document::{BUNDLE_FAMILY, Bundle, SIGN, Wanted, bundle, statement},
     key::{PublicKey, SigningKey},
 };
 use crate::{
@@ -130,7 +130,8 @@ async fn sign_one(
 ) -> Result<bool> {
     let digest = subject.digest;
     let keys = std::slice::from_ref(key.public());
-    let has_bundle = check_bundles(registry, repository, digest, keys).await? == Outcome::Holds;
+    let wanted = Wanted { predicate_type: SIGN, keys, statement: None };
+    let has_bundle = check_bundles(registry, repository, digest, wanted).await? == Outcome::Holds;
     if !has_bundle {
         let statement = statement(digest, SIGN, &json!({}));
         registry.attach(repository, subject, &[bundle(key, SIGN, &statement)]).await?;
@@ -140,6 +141,42 @@ async fn sign_one(
         classic::add(registry, repository, digest, key).await?;
     }
     Ok(!(has_bundle && has_classic))
+}
+
+/// Attaches a statement about an image ([`statement`]), signed, and says whether that had to be done.
+///
+/// # Errors
+/// When the registry refuses, or takes no attachments.
+pub async fn attest(
+    registry: &Registry,
+    repository: &str,
+    subject: &Descriptor,
+    statement: Statement<'_>,
+    key: &SigningKey,
+) -> Result<bool> {
+    let Statement { predicate_type, bytes } = statement;
+    let keys = std::slice::from_ref(key.public());
+    let wanted = Wanted { predicate_type, keys, statement: Some(bytes) };
+    if check_bundles(registry, repository, subject.digest, wanted).await? == Outcome::Holds {
+        return Ok(false);
+    }
+    registry.attach(repository, subject, &[bundle(key, predicate_type, bytes)]).await?;
+    Ok(true)
+}
+
+/// Says whether one of the keys has signed a statement of a kind about a manifest.
+///
+/// # Errors
+/// When the registry cannot be asked, or has no attachments.
+pub async fn is_attested(
+    registry: &Registry,
+    repository: &str,
+    digest: Digest,
+    predicate_type: &str,
+    keys: &[PublicKey],
+) -> Result<bool> {
+    let wanted = Wanted { predicate_type, keys, statement: None };
+    Ok(check_bundles(registry, repository, digest, wanted).await? == Outcome::Holds)
 }
 
 /// Checks that a manifest is signed by one of the keys, in either form.
@@ -152,7 +189,8 @@ pub async fn verify(
     digest: Digest,
     keys: &[PublicKey],
 ) -> Result<Form> {
-    let bundles = check_bundles(registry, repository, digest, keys).await?;
+    let wanted = Wanted { predicate_type: SIGN, keys, statement: None };
+    let bundles = check_bundles(registry, repository, digest, wanted).await?;
     if bundles == Outcome::Holds {
         return Ok(Form::Bundle);
     }
@@ -161,6 +199,14 @@ pub async fn verify(
         (Outcome::None, Outcome::None) => Err(SignError::Unsigned { digest }),
         (_, _) => Err(SignError::OtherKey { digest }),
     }
+}
+
+/// A statement about an image.
+#[derive(Debug, Clone, Copy)]
+pub struct Statement<'a> {
+    pub predicate_type: &'a str,
+    /// The whole of it, as [`statement`] makes it.
+    pub bytes: &'a [u8],
 }
 
 /// What is to be said of all signatures of one form.
@@ -175,13 +221,13 @@ async fn check_bundles(
     registry: &Registry,
     repository: &str,
     digest: Digest,
-    keys: &[PublicKey],
+    wanted: Wanted<'_>,
 ) -> Result<Outcome> {
     let referrers = registry.referrers(repository, digest).await?;
     let mut outcome = Outcome::None;
     // Collected: a closure that lives across an await keeps the whole from being sent to another thread.
     let candidates: Vec<_> =
-        referrers.iter().filter(|one| may_sign(one)).take(MAX_SIGNATURES).collect();
+        referrers.iter().filter(|one| may_be(one, wanted)).take(MAX_SIGNATURES).collect();
     for referrer in candidates {
         outcome = Outcome::Others;
         let bytes = match registry.attached(repository, referrer.digest).await {
@@ -189,19 +235,19 @@ async fn check_bundles(
             bytes => bytes?,
         };
         let Some(bundle) = Bundle::parse(&bytes) else { continue };
-        if keys.iter().any(|key| bundle.signs(digest, key)) {
+        if bundle.is(&wanted, digest) {
             return Ok(Outcome::Holds);
         }
     }
     Ok(outcome)
 }
 
-/// Says whether an attachment may be a signature; other statements are signed in the same form.
-fn may_sign(referrer: &Referrer) -> bool {
+/// Says whether an attachment may be what is wanted: statements of all kinds are signed in the same form.
+fn may_be(referrer: &Referrer, wanted: Wanted<'_>) -> bool {
     let is_bundle =
         referrer.artifact_type.as_deref().is_some_and(|kind| kind.starts_with(BUNDLE_FAMILY));
     let states = referrer.annotations.get("dev.sigstore.bundle.predicateType");
-    is_bundle && states.is_none_or(|states| states == SIGN)
+    is_bundle && states.is_none_or(|states| states == wanted.predicate_type)
 }
 
 /// Says whether one attachment is to blame, not the registry: whoever may write there can put rubbish beside a signature.

@@ -7,7 +7,10 @@ use wharf_oci::{
 };
 use wharf_spec::{codes, error::Explain as _};
 
-use crate::stub::{Answer, Stub};
+use crate::{
+    push::forgetful,
+    stub::{Answer, Stub},
+};
 
 fn subject() -> Descriptor {
     Descriptor::of(MANIFEST, b"an image")
@@ -84,6 +87,14 @@ async fn a_list_that_another_writer_replaced_is_written_again() {
     let registry = stub.connect().await.unwrap();
     assert_eq!(registry.attach("ml/iris", &subject(), &[note("one")]).await.unwrap(), 1);
     assert_eq!(stub.count("PUT", &path), 2);
+    assert_eq!(attached(&stub).await, ["one"]);
+}
+
+#[tokio::test]
+async fn an_attachment_is_sent_again_when_its_document_is_missed() {
+    let stub = Stub::start(forgetful(1));
+    let registry = stub.connect().await.unwrap();
+    assert_eq!(registry.attach("ml/iris", &subject(), &[note("one")]).await.unwrap(), 1);
     assert_eq!(attached(&stub).await, ["one"]);
 }
 

@@ -13,7 +13,7 @@ use wharf_oci::{
     registry::{ManifestName, Registry, error::RegistryError},
 };
 
-use crate::stub::{Answer, Stub, image, image_of};
+use crate::stub::{Answer, Seen, Stub, image, image_of};
 
 pub(crate) fn target() -> Target {
     Target { repository: "ml/iris".to_owned(), tag: "1".to_owned(), mount_from: Vec::new() }
@@ -102,6 +102,34 @@ async fn a_push_goes_on_after_the_registry_died_under_it() {
     let copied = send(&image(), &stub.connect().await.unwrap()).await.unwrap();
     assert!(copied.sent < 1000, "only the config is sent: {copied:?}");
     assert_eq!(stub.held(|held| held.blobs.len()), 2, "layer and config");
+}
+
+/// Returns the manners of a registry that misses blobs which it has when it gets a manifest, so many times; in the
+/// words of Debian's.
+pub(crate) fn forgetful(times: usize) -> impl Fn(&Seen, usize) -> Answer + Send + Sync {
+    const SAID: &str = r#"{"errors":[{"code":"DIGEST_INVALID"},{"code":"MANIFEST_BLOB_UNKNOWN"}]}"#;
+    move |seen, nth| match seen.is("PUT", "/manifests/") && nth < times {
+        true => Answer::With(400, Vec::new(), SAID.to_owned()),
+        false => Answer::Normal,
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_is_sent_again_when_blobs_are_missed_that_are_there() {
+    let stub = Stub::start(forgetful(2));
+    let registry = stub.connect().await.unwrap();
+    let copied = send(&image(), &registry).await.unwrap();
+    assert_eq!(stub.count("PUT", "/manifests/"), 3);
+    assert_eq!(registry.resolve("ml/iris", "1").await.unwrap(), Some(copied.digest));
+}
+
+#[tokio::test]
+async fn blobs_that_are_missed_for_good_are_an_error() {
+    let stub = Stub::start(forgetful(usize::MAX));
+    let registry = stub.connect().await.unwrap();
+    let error = send(&image(), &registry).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Refused { .. }), "{error:?}");
+    assert_eq!(stub.count("PUT", "/manifests/"), 5);
 }
 
 #[tokio::test]

@@ -1,20 +1,20 @@
 //! Images of others: read from registries and layouts, copied with their digests, refused where they are hostile.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, json};
 use wharf_oci::{
     copy::{Observer, Step, Target, Way, copy},
     descriptor::{CONFIG, Descriptor, Document, INDEX, LAYER, MANIFEST, digest_of},
     docker_archive,
-    image::Image,
+    image::{CREATED, Image, Making, RunConfig},
     layout,
     manifest::Platform,
     registry::{ManifestName, Registry, error::RegistryError},
     store::{Layout, Store, Which},
     tree::{Part, Tree},
 };
-use wharf_spec::{error::Explain as _, reference::Reference};
+use wharf_spec::{digest::Digest, error::Explain as _, reference::Reference};
 
 use crate::{
     push::{send, target},
@@ -357,6 +357,37 @@ fn an_archive_of_docker_gives_the_image_that_was_written() {
         error.to_string().ends_with("it has no such image; there are: `wharf/iris:1`"),
         "{error}"
     );
+}
+
+#[test]
+fn an_archive_of_docker_keeps_the_manifest_that_lies_in_it() {
+    let says = |what: &str| BTreeMap::from([("io.wharf.version".to_owned(), what.to_owned())]);
+    let (run, layers) = (RunConfig::default(), image().layers().to_vec());
+    let making = |layers, annotations| Making {
+        layers,
+        run: &run,
+        architecture: "amd64",
+        created: CREATED,
+        annotations,
+    };
+    let annotated = Image::of(making(layers.clone(), says("1")));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    wharf_oci::archive::write(&annotated, &[], file.reopen().unwrap()).unwrap();
+    let read = docker_archive::read(file.path(), None).unwrap();
+    assert_eq!(read.manifest(), annotated.manifest());
+
+    // A layout with the same blobs and another image's manifest beside the list.
+    let other = Image::of(making(Vec::new(), says("2")));
+    let folder = tempfile::tempdir().unwrap();
+    layout::write_folder(&annotated, &[], folder.path()).unwrap();
+    let name = |digest: Digest| format!("blobs/sha256/{}", digest.hex());
+    let layers: Vec<_> = layers.iter().map(|layer| name(layer.descriptor.digest)).collect();
+    let list = serde_json::json!([{"Config": name(annotated.config_digest()), "Layers": layers}]);
+    std::fs::write(folder.path().join("manifest.json"), list.to_string()).unwrap();
+    layout::write_folder(&other, &[], folder.path()).unwrap();
+    let read = docker_archive::read(folder.path(), None).unwrap();
+    assert_eq!(read.config_digest(), annotated.config_digest());
+    assert!(!String::from_utf8_lossy(&read.manifest().bytes).contains("io.wharf.version"));
 }
 
 #[test]

@@ -12,9 +12,12 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use wharf_oci::{
     attachment::list_tag,
+    descriptor::{Descriptor, MANIFEST},
     registry::{ManifestName, Registry},
     sign::{
-        Form, SignError,
+        Form, SignError, Statement, attest,
+        document::statement,
+        is_attested,
         key::{KeyFile, PublicKey, SigningKey},
         sign, verify,
     },
@@ -107,6 +110,31 @@ async fn a_signature_is_of_one_digest() {
     }
     let moved = verify(&registry, "ml/iris", another, &[public()]).await;
     assert!(matches!(moved, Err(SignError::OtherKey { .. })), "{moved:?}");
+}
+
+#[tokio::test]
+async fn a_signed_statement_is_attached_once_and_is_no_signature_of_the_image() {
+    const MADE: &str = "https://slsa.dev/provenance/v1";
+    let stub = Stub::start(|_, _| Answer::Normal);
+    let (registry, digest) = with_image(&stub).await;
+    let manifest = registry.manifest("ml/iris", &ManifestName::Tag("1")).await.unwrap();
+    let subject = Descriptor::of(MANIFEST, &manifest);
+    let attested = async |by: &str| {
+        let bytes = statement(digest, MADE, &serde_json::json!({"by": by}));
+        let statement = Statement { predicate_type: MADE, bytes: &bytes };
+        attest(&registry, "ml/iris", &subject, statement, &key()).await.unwrap()
+    };
+    let holds = async |predicate_type: &str, key: PublicKey| {
+        is_attested(&registry, "ml/iris", digest, predicate_type, &[key]).await.unwrap()
+    };
+    assert!(!holds(MADE, public()).await);
+    assert!(attested("us").await);
+    assert!(!attested("us").await, "the same again is there");
+    assert!(attested("them").await, "another statement is another one");
+    assert!(holds(MADE, public()).await && !holds(MADE, other()).await);
+    assert!(!holds("https://example.com/other", public()).await);
+    let unsigned = verify(&registry, "ml/iris", digest, &[public()]).await;
+    assert!(matches!(unsigned, Err(SignError::Unsigned { .. })), "{unsigned:?}");
 }
 
 #[tokio::test]

@@ -61,7 +61,7 @@ impl Supplies {
             return Err(Error::new(codes::NEEDS_ENGINE, action)
                 .hint("`wharf ps` says what is wrong with the engine"));
         };
-        let what = format!("taking {reference} out of the engine");
+        let what = format!("getting {reference} from the engine");
         self.transfer.reporter.report(Event::Started { what });
         self.transfer.unless_cancelled(engine.take(reference)).await
     }

@@ -1,4 +1,4 @@
-//! What was learned of files and layers, kept from one command to the next: unchanged files are not even read.
+//! What was learned of files, layers and images of engines, kept from one command to the next: unchanged files are not even read.
 //!
 //! As in git's index, a file is known by what its file system says of it ([`Stamp`]). Nothing is believed of a file
 //! that was changed while or just before it was read, or that lies where states of files are not reliable. What one
@@ -32,7 +32,7 @@ const FILE: &str = "files.1";
 /// Of a program that is not there.
 const NO_PROGRAM: Stamp = Stamp { device: 0, inode: 0, size: 0, modified: 0, changed: 0 };
 
-/// How long the facts of one file may be; longer ones are read again each time.
+/// How long the facts of one file or image may be; longer ones are read again each time.
 const MOST_FACTS: usize = 64 << 10;
 
 /// How many bytes are read at once.
@@ -73,6 +73,14 @@ pub struct KnownWheels {
     pub size: u64,
     /// Of the uncompressed tar.
     pub diff_id: Digest,
+}
+
+/// An image of an engine, in the form in which the engine gives it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownImage {
+    /// Byte for byte, as the config.
+    pub manifest: String,
+    pub config: String,
 }
 
 impl FileCache {
@@ -152,6 +160,18 @@ impl FileCache {
     /// Keeps the layer of wheels that has a key.
     pub fn keep_wheels(&self, key: &Digest, wheels: KnownWheels) {
         self.put(&self.wheels_key(key), &wheels);
+    }
+
+    /// Returns the image that has an id.
+    pub fn image(&self, id: &str) -> Option<KnownImage> {
+        self.get(&self.key("image", id.as_bytes()))
+    }
+
+    /// Keeps the image that has an id, unless there is too much to be said of it.
+    pub fn keep_image(&self, id: &str, image: &KnownImage) {
+        if image.manifest.len() + image.config.len() <= MOST_FACTS {
+            self.put(&self.key("image", id.as_bytes()), image);
+        }
     }
 
     fn wheels_key(&self, key: &Digest) -> Key {

@@ -1,7 +1,7 @@
 //! Images of others: moved between registries, files and the engine, listed and removed. No layer is kept on the way.
 //!
 //! - [`source`]: where an image comes from, opened: [`push`](crate::push) takes it; [`pull`]: out of a registry;
-//! - [`engine`]: out of an engine;
+//! - [`engine`]: out of an engine, `untaken`: later, if at all;
 //! - [`repository`]: what a repository of a registry holds.
 
 pub mod source;
@@ -9,6 +9,8 @@ pub mod source;
 pub mod pull;
 
 pub mod engine;
+
+mod untaken;
 
 pub mod repository;
 

@@ -24,9 +24,12 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Where wharf comes from.
 const HOME: &str = "https://github.com/wharf-ml/wharf";
 
+/// What a provenance states (SLSA 1.0, "Provenance").
+pub(crate) const PROVENANCE: &str = "https://slsa.dev/provenance/v1";
+
 /// Returns SBOM and provenance of an image, by the digest of its manifest.
-pub fn attachments(bill: &Bill, manifest: Digest) -> Vec<Attachment> {
-    vec![cyclonedx::attachment(bill, manifest), slsa::attachment(bill, manifest)]
+pub fn attachments(bill: &Bill, manifest: Digest) -> [Attachment; 2] {
+    [cyclonedx::attachment(bill, manifest), slsa::attachment(bill, manifest)]
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use wharf_oci::{
 };
 use wharf_spec::{codes, digest::Digest, reference::Reference};
 
+use super::PROVENANCE;
 use crate::{
     context::cancelled,
     error::{Error, Result},
@@ -53,6 +54,8 @@ pub struct Verified {
     pub form: Form,
     /// The same image by its digest.
     pub reference: Reference,
+    /// Its provenance is signed by one of the keys, too.
+    pub provenance_signed: bool,
 }
 
 /// Finds out once what a reference stands for, and checks that one of the keys has signed that.
@@ -67,18 +70,22 @@ pub async fn verify(
 ) -> Result<Verified> {
     let verifying = async {
         let at = At::find(reference, access).await?;
-        let form = sign::verify(&at.registry, &at.repository, at.digest, keys).await?;
-        Ok::<_, SignError>((at.digest, form))
+        let At { registry, repository, digest } = &at;
+        let form = sign::verify(registry, repository, *digest, keys).await?;
+        let provenance_signed =
+            sign::is_attested(registry, repository, *digest, PROVENANCE, keys).await?;
+        Ok::<_, SignError>((*digest, form, provenance_signed))
     };
     let verified = tokio::select! {
         verified = verifying => verified,
         () = cancel.cancelled() => return Err(cancelled()),
     };
     let action = || format!("could not verify `{reference}`");
-    let (digest, form) = verified.map_err(|error| Error::wrap(action(), error))?;
+    let (digest, form, provenance_signed) =
+        verified.map_err(|error| Error::wrap(action(), error))?;
     let host = reference.host().map(|host| format!("{host}/")).unwrap_or_default();
     let reference = format!("{host}{}@{digest}", reference.path()).parse()?;
-    Ok(Verified { digest, form, reference })
+    Ok(Verified { digest, form, reference, provenance_signed })
 }
 
 /// Where an image is.

@@ -8,12 +8,9 @@ use wharf_oci::{
 use wharf_spec::digest::{Algorithm, Digest};
 
 use super::{
-    HOME, VERSION,
+    HOME, PROVENANCE, VERSION,
     bill::{Bill, Component},
 };
-
-/// What the statement says (SLSA 1.0, "Provenance").
-const PROVENANCE: &str = "https://slsa.dev/provenance/v1";
 
 /// Returns the provenance of an image, to attach to it.
 pub(super) fn attachment(bill: &Bill, manifest: Digest) -> Attachment {
