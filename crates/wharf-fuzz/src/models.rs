@@ -25,7 +25,7 @@ pub fn onnx(input: &[u8]) {
     Interpreter::load(input, Path::new("/nowhere")).ok();
 }
 
-/// XGBoost's JSON and UBJSON.
+/// XGBoost's JSON, UBJSON and old binary form.
 pub fn xgboost(input: &[u8]) {
     ensemble(Format::Xgboost, input);
 }

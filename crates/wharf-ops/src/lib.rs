@@ -9,7 +9,7 @@
 //! - [`build`]: a model → an image; [`app`]: a folder with a `Dockerfile` → an image; [`deploy`]: an image → a running, healthy service;
 //! - [`images`]: images of others, moved, listed and removed;
 //! - [`push`]: an image → a registry; [`supply`]: what goes there with it, and who vouches for it; [`explain`]: its layers;
-//! - [`service`]: what runs, its logs, its end.
+//! - [`service`]: what runs, its logs, its end; [`predict`]: what it answers, one call or a whole table.
 
 pub mod context;
 
@@ -36,3 +36,5 @@ pub mod supply;
 pub mod explain;
 
 pub mod service;
+
+pub mod predict;

@@ -234,6 +234,9 @@ codes! {
     511 STILL_RUNS Timeout, "a service still runs",
         "It was waited for its end, and it goes on.",
         "Wait longer with `wharf wait NAME --for ended --timeout 10m`, or end it: `wharf down NAME`.";
+    512 TABLE_MISFIT Usage, "a table does not fit a model",
+        "A column that the model takes is missing, a value is none of its type, a row has another length than the header, or the model takes no tables.",
+        "Mend the place that the message names, FILE:LINE:COLUMN; `wharf inspect MODEL` shows what the model takes.";
     801 DISK_FULL Unreachable, "no space is left on the disk",
         "The disk with wharf's state, the cache or the engine's data is full.",
         "Make room: `docker system df` shows what the engine holds; `docker image prune` removes what nobody uses.";

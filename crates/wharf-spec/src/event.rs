@@ -47,6 +47,8 @@ pub enum Event {
     LayerMoved { layer: Digest, size: u64, how: String },
     /// So many bytes of files were read for their hashes; `not_kept` says why the next command reads them again.
     Hashed { bytes: u64, not_kept: Option<String> },
+    /// So many rows of a table have their answer, when `read` bytes of its `size` had been read.
+    Predicted { rows: u64, read: u64, size: Option<u64> },
     /// A container was started; not ready yet.
     Starting { name: String, engine: String, project: String },
     /// A service answers.

@@ -17,7 +17,7 @@ const HELP: &str = "\
 Start:
   inspect   What a model is: kind, inputs and outputs, requirements, size, hash, risks
   serve     Serve a model here, in the foreground, without a container
-  predict   Make a prediction with a service
+  predict   Make a prediction, or one for each row of a table
 Images:
   lock      Lock a model's Python packages, with their hashes
   build     Make an image, an archive of one, or a folder for `docker build`

@@ -105,7 +105,12 @@ impl Session<'_> {
         })
     }
 
-    fn engine_at(&self, address: Option<String>, choice: EngineChoice) -> Result<EngineAt> {
+    /// Returns the engine at an address, or the one of this kind that is found, which is looked for when it is needed.
+    pub(crate) fn engine_at(
+        &self,
+        address: Option<String>,
+        choice: EngineChoice,
+    ) -> Result<EngineAt> {
         if let Some(engine) = &self.engine {
             return Ok(EngineAt::Connected(engine.clone()));
         }
@@ -113,10 +118,15 @@ impl Session<'_> {
         Ok(EngineAt::Wanted(ConnectSettings { engine: choice, ..settings }))
     }
 
-    /// Returns the images of the engine, which is looked for when one is asked for.
+    /// Returns the images of the engine that is found.
     pub(crate) fn engine_store(&self) -> Result<EngineStore> {
-        let engine = self.engine_at(None, EngineChoice::Auto)?;
-        Ok(EngineStore { engine, room: self.config.room_for_images() })
+        Ok(self.images_of(self.engine_at(None, EngineChoice::Auto)?))
+    }
+
+    /// Returns the images of an engine.
+    fn images_of(&self, engine: EngineAt) -> EngineStore {
+        let (room, cache) = (self.config.room_for_images(), self.config.helpers.cache.clone());
+        EngineStore { engine, room, cache }
     }
 
     /// Returns what writes events to stderr.

@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Instant};
 
 use clap::Args;
 use serde::Serialize;
+use wharf_engine::connect::EngineChoice;
 use wharf_oci::{store::Which, tree::Tree};
 use wharf_ops::{
     build::{self, Assembled, Existing, recipe::Recipe, weights::Weights},
@@ -82,7 +83,8 @@ pub(crate) async fn run(session: &mut Session<'_>, args: PushArgs) -> Result<u8>
         reporter.report(event);
     }
     let access = args.registry.access(session)?;
-    let supplies = session.supplies(&model, access.clone())?;
+    let engine = session.engine_at(None, EngineChoice::Auto).ok();
+    let supplies = session.supplies(&model, access.clone(), engine)?;
     let recipe = Recipe::default().created_at(session.config.created()?);
     let helpers = &session.config.helpers;
     let Assembled { image, bill } =

@@ -98,7 +98,7 @@ pub(crate) async fn take(session: &Session<'_>, image: &Reference) -> Result<Ima
     let store = session.engine_store()?;
     let quiet = session.config.quiet || session.config.json;
     let lines = Lines::new(session.console.clone(), session.config.verbose, quiet);
-    lines.report(Event::Started { what: format!("taking {image} out of the engine") });
+    lines.report(Event::Started { what: format!("getting {image} from the engine") });
     let taken = tokio::select! {
         taken = store.take(image) => taken,
         () = session.cancel.cancelled() => Err(cancelled()),

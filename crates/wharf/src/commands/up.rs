@@ -16,6 +16,7 @@ use wharf_ops::{
     context::Context,
     deploy::{self, Deployed, Naming, UpRequest, ports::Publish},
     error::{Error, Result},
+    images::engine::EngineAt,
     service,
     store::record::SourceKind,
 };
@@ -128,7 +129,8 @@ pub(crate) async fn run(session: &mut Session<'_>, args: UpArgs) -> Result<u8> {
     target.tell(&context);
     if let Some(model) = target.with_python() {
         context.install = session.config.install()?;
-        context.supplies = session.supplies(model, args.registry.access(session)?)?;
+        let engine = EngineAt::Connected(context.engine.clone());
+        context.supplies = session.supplies(model, args.registry.access(session)?, Some(engine))?;
     }
     let store = target.store(session)?;
     let deployed = deploy::up(&context, &store, &target.source(), &request).await?;

@@ -60,6 +60,11 @@ impl Console {
         write_line(&self.out, line);
     }
 
+    /// Returns the stream of the result, for what is written in large pieces and wants to know when its reader goes.
+    pub(crate) fn answers(&self) -> impl Write + Send + 'static {
+        Answers { stream: self.out.clone(), is_terminal: self.out_is_terminal }
+    }
+
     /// Writes lines of the result.
     pub(crate) fn out_lines(&self, lines: &[String]) {
         for line in lines {
@@ -94,6 +99,30 @@ impl Console {
     /// Writes one JSON document.
     pub(crate) fn json(&self, document: &impl serde::Serialize) {
         self.out(&serde_json::to_string(document).expect("documents are plain data"));
+    }
+}
+
+/// The stream of the result; a terminal gets what others wrote as harmless text.
+struct Answers {
+    stream: Shared,
+    is_terminal: bool,
+}
+
+impl Write for Answers {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut stream = self.stream.lock().expect("no writer panics");
+        if !self.is_terminal {
+            return stream.write(bytes);
+        }
+        for line in String::from_utf8_lossy(bytes).split_inclusive('\n') {
+            let (shown, end) = line.strip_suffix('\n').map_or((line, ""), |shown| (shown, "\n"));
+            stream.write_all(format!("{}{end}", text::line(shown)).as_bytes())?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.lock().expect("no writer panics").flush()
     }
 }
 

@@ -89,6 +89,25 @@ impl Lines {
         }
     }
 
+    /// Shows how many rows of a table have their answer, and how much of it that is, where its size is known.
+    fn predicted(&self, rows: u64, read: u64, size: Option<u64>) {
+        if self.quiet || !self.console.err_is_terminal {
+            return;
+        }
+        let mut bar = self.spinner.lock().expect("no reporter panics");
+        let bar = bar.get_or_insert_with(|| {
+            let template = match size {
+                Some(_) => "  {bar:30} {percent}%  {msg}  {elapsed}",
+                None => "  {spinner}  {msg}  {elapsed}",
+            };
+            let bar = ProgressBar::with_draw_target(size, ProgressDrawTarget::stderr());
+            bar.set_style(ProgressStyle::with_template(template).expect("a valid template"));
+            bar
+        });
+        bar.set_position(read);
+        bar.set_message(format!("{rows} rows"));
+    }
+
     /// Takes the spinner away, before anything else is written.
     pub(crate) fn stop_spinner(&self) {
         if let Some(bar) = self.spinner.lock().expect("no reporter panics").take() {
@@ -141,6 +160,7 @@ impl Reporter for Lines {
             Event::Pushing { sent, size } => self.moving("sending", sent, size),
             Event::Pulling { received, size } => self.moving("fetching", received, size),
             Event::Fetching { received, size } => self.fetching(received, size),
+            Event::Predicted { rows, read, size } => self.predicted(rows, read, size),
             Event::LayerMoved { layer, size, how } => {
                 let (layer, size) = (self.faint(&layer.short()), ByteSize(size));
                 self.line(&format!("  layer    {layer}  {size}  {how}"));

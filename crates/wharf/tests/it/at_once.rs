@@ -1,4 +1,4 @@
-//! Two builds at the same moment, each in a process of its own: what is there in the end is the whole of one of them.
+//! Two builds or pushes at the same moment, each in a process of its own: what is there in the end is the whole of one.
 
 use std::{
     fs,
@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    registry::output,
+    registry::{Lab, output},
     support::{User, copy, examples},
 };
 
@@ -77,5 +77,22 @@ fn two_builds_into_the_same_files_leave_the_whole_of_one() {
         is_whole(&user, &format!("oci:{}", out.join("layout").display()));
         is_whole(&user, &format!("oci-archive:{}", out.join("image.tar").display()));
         assert_eq!(names(&out), ["image.tar", "layout"], "nothing is left beside them");
+    }
+}
+
+#[test]
+#[ignore = "needs registry"]
+fn two_pushes_of_the_same_image_do_not_disturb_each_other() {
+    let (user, lab) = (user(), Lab::start("", ""));
+    // Each time into a repository that has nothing yet, so that both have all to send.
+    for round in 0..10 {
+        let to = lab.name(&format!("round{round}/iris:1"));
+        let push = ["push", "iris", "--to", &to];
+        all_succeed(vec![start(&user, &push), start(&user, &push)]);
+        output(
+            Command::new("skopeo")
+                .args(["inspect", "--tls-verify=false"])
+                .arg(format!("docker://{to}")),
+        );
     }
 }

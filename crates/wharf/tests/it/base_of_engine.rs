@@ -55,6 +55,18 @@ async fn what_no_registry_gives_is_taken_from_the_engine() {
 }
 
 #[tokio::test]
+async fn the_engine_that_a_declaration_names_is_asked() {
+    let (user, host) = (user("amd64"), "tcp://127.0.0.1:2");
+    let declaration =
+        format!("type: docker\nimage: {{name: needy}}\npush: false\ndaemon: {{host: '{host}'}}\n");
+    fs::write(user.home.path().join("builder.mlem"), declaration).unwrap();
+    let build = ["build", "needy", "-f", "builder.mlem", "--base", BASE, "--pull", "never"];
+    let outcome = user.run(&[&build[..], &["--to", "oci-dir:out"]].concat()).await;
+    told(&outcome, "W0203", 6);
+    assert!(outcome.err.contains(host), "{}", outcome.err);
+}
+
+#[tokio::test]
 async fn a_model_is_deployed_from_an_image_of_wharfs_own() {
     let mut user = user("amd64");
     let fake = engine_with_base();
@@ -66,6 +78,7 @@ async fn a_model_is_deployed_from_an_image_of_wharfs_own() {
     assert_eq!((&again["changed"], &again["image_reused"]), (&json!(false), &json!(true)));
     // The wheel, the server and the model.
     assert_eq!(fake.layers_sent(), [3]);
+    assert_eq!(fake.images_saved(), 1, "what is known of the base is enough");
 }
 
 #[tokio::test]

@@ -168,8 +168,8 @@ async fn models_that_are_none() {
     let text = |folder: &Path| fs::write(folder.join("notes.bin"), "hello").unwrap();
     told(&with_iris(text, &["inspect", "iris/notes.bin"]).await, "W0402", 2);
     told(&with_iris(truncate, &["inspect", "iris"]).await, "W0403", 1);
-    let old_form = |folder: &Path| fs::write(folder.join("old.model"), b"binf\0\0\0\0").unwrap();
-    told(&with_iris(old_form, &["inspect", "iris/old.model"]).await, "W0406", 2);
+    let net = |folder: &Path| fs::write(folder.join("net.pt"), b"PK\x03\x04....").unwrap();
+    told(&with_iris(net, &["inspect", "iris/net.pt"]).await, "W0406", 2);
 }
 
 /// Copies a real MLEM model into a user's home.
@@ -312,6 +312,7 @@ fn every_code_is_made_to_happen_by_a_test() {
         include_str!("builders.rs"),
         include_str!("deploy.rs"),
         include_str!("look.rs"),
+        include_str!("predict.rs"),
         include_str!("app.rs"),
         include_str!("store.rs"),
         include_str!("registry.rs"),

@@ -54,6 +54,8 @@ mod at_once;
 
 mod serve;
 
+mod predict;
+
 mod registry;
 
 mod supply;

@@ -112,6 +112,27 @@ async fn who_signed_an_image_can_be_checked() {
 
 #[tokio::test]
 #[ignore = "needs registry"]
+async fn provenance_is_signed_by_the_push_that_made_it() {
+    let (user, lab) = (user(), Lab::start("", ""));
+    make_keys(&user);
+    let (signed, later) = (lab.name("iris:1"), lab.name("later/iris:1"));
+    let run = async |args: &[&str]| user.run(args).await.expect(0).json();
+    let push = ["push", "iris", "--to", &signed, "--sign", "wharf.key", "--json"];
+    assert_eq!(run(&push).await["attached"], 4, "SBOM, provenance, and two signatures");
+    assert_eq!(run(&push).await["attached"], 0, "the same again attaches nothing");
+    let verify = async |name: &str| {
+        let keys = ["--key", "wharf.pub", "--json"];
+        run(&[&["image", "verify", name], &keys[..]].concat()).await["provenance_signed"].clone()
+    };
+    assert_eq!(verify(&signed).await, true);
+    // Who signs an image later knows nothing of where its provenance comes from.
+    run(&["push", "iris", "--to", &later, "--json"]).await;
+    run(&["image", "sign", &later, "--key", "wharf.key", "--json"]).await;
+    assert_eq!(verify(&later).await, false);
+}
+
+#[tokio::test]
+#[ignore = "needs registry"]
 async fn an_image_is_explained_layer_by_layer() {
     let (user, lab) = (user(), Lab::start("", ""));
     let (one, two) = (lab.name("iris:1"), lab.name("iris:2"));

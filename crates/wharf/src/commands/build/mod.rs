@@ -159,7 +159,8 @@ impl Pushing {
             return Ok(None);
         }
         let access = args.registry.access(session)?;
-        let supplies = session.supplies(model, access.clone())?;
+        let engine = session.engine_at(wish.engine.clone(), args.way.engine()).ok();
+        let supplies = session.supplies(model, access.clone(), engine)?;
         let (helpers, recipe) = (&session.config.helpers, &wish.request.recipe);
         let Assembled { image, bill } =
             build::assemble(helpers, model, recipe, supplies.as_ref()).await?;
@@ -208,7 +209,8 @@ async fn make(
     } else {
         None
     };
-    let supplies = session.supplies(model, args.registry.access(session)?)?;
+    let engine = session.engine_at(wish.engine.clone(), args.way.engine()).ok();
+    let supplies = session.supplies(model, args.registry.access(session)?, engine)?;
     let workshop = Workshop {
         helpers: &session.config.helpers,
         python_of_machine: python_of_machine.as_deref(),

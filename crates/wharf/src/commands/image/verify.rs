@@ -36,6 +36,7 @@ struct VerifyDocument<'a> {
     /// By its digest: what to run.
     verified: String,
     form: &'static str,
+    provenance_signed: bool,
 }
 
 pub(crate) async fn run(session: &mut Session<'_>, args: VerifyArgs) -> Result<u8> {
@@ -50,13 +51,16 @@ pub(crate) async fn run(session: &mut Session<'_>, args: VerifyArgs) -> Result<u
             digest: verified.digest.to_string(),
             verified: verified.reference.to_string(),
             form: verified.form.word(),
+            provenance_signed: verified.provenance_signed,
         });
         return Ok(0);
     }
     if !session.config.quiet {
         let mark = session.console.style.on_err(Paint::Good, "✓");
         let form = verified.form.word();
-        session.console.err(&format!("{mark} {reference} is signed by a key given ({form} form)"));
+        let more = if verified.provenance_signed { ", and so is its provenance" } else { "" };
+        let line = format!("{mark} {reference} is signed by a key given ({form} form){more}");
+        session.console.err(&line);
     }
     session.console.out(&verified.reference.to_string());
     Ok(0)
