@@ -38,6 +38,9 @@ use crate::{
 /// How often a starting worker is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
+/// How long whoever waits for the model has to ask for it, before threads that start are in the way.
+const BEFORE_CREW: Duration = Duration::from_millis(10);
+
 /// Serves the model of a bundle until a signal says stop.
 pub(crate) fn serve(runtimes: &[&dyn Runtime], config: &Config) -> Result<ExitCode, ServeError> {
     let started = Instant::now();
@@ -100,10 +103,12 @@ async fn run(
     let mut server = JoinSet::new();
     server.spawn(listen::serve(listener, router, Patience::DEFAULT, closed, stop.clone()));
     server.spawn(crew_gone);
-    let ready = || {
+    let ready = async || {
         let (name, took) = (&app.card.name, started.elapsed().as_millis());
         app.log.say(&format!("{name} is ready after {took} ms: http://{address}/"));
-        if let Some(Err(error)) = crew.map(Crew::start) {
+        let Some(crew) = crew else { return };
+        time::sleep(BEFORE_CREW).await;
+        if let Err(error) = crew.start() {
             app.log.say(&format!("no more threads to be had, one serves: {error}"));
         }
     };
@@ -137,13 +142,13 @@ async fn live(
     runtime: &dyn Runtime,
     bundle: &Bundle,
     config: &Config,
-    ready: impl FnOnce(),
+    ready: impl AsyncFnOnce(),
 ) -> ServeError {
     if let Err(error) = bring_up(app, runtime, bundle, config).await {
         shut_down_workers(app).await;
         return error;
     }
-    ready();
+    ready().await;
     future::pending().await
 }
 
