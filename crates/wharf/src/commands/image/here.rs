@@ -5,12 +5,10 @@ use wharf_engine::NamedImage;
 use wharf_ops::error::Result;
 use wharf_spec::quantity::ByteSize;
 
+use super::ls;
 use crate::{
     commands::Session,
-    output::{
-        table::{Align, Table},
-        text,
-    },
+    output::{table::Table, text},
 };
 
 #[derive(Serialize)]
@@ -64,13 +62,7 @@ fn names(NamedImage { names, facts }: &NamedImage) -> Vec<ImageHere<'_>> {
 }
 
 fn table(images: &[ImageHere<'_>]) -> Table {
-    let mut table = Table::new(&[
-        ("REFERENCE", Align::Left),
-        ("DIGEST", Align::Left),
-        ("PLATFORM", Align::Left),
-        ("SIZE", Align::Right),
-        ("CREATED", Align::Left),
-    ]);
+    let mut table = ls::heads();
     for image in images {
         let id = image.id.trim_start_matches("sha256:");
         table.row([

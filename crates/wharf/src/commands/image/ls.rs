@@ -138,14 +138,19 @@ fn tell_repositories(session: &Session<'_>, host: &RegistryHost, found: &[String
     }
 }
 
-fn table(found: &[Tagged]) -> Table {
-    let mut table = Table::new(&[
+/// Returns the table of images, here or in a registry, without rows.
+pub(super) fn heads() -> Table {
+    Table::new(&[
         ("REFERENCE", Align::Left),
         ("DIGEST", Align::Left),
         ("PLATFORM", Align::Left),
         ("SIZE", Align::Right),
         ("CREATED", Align::Left),
-    ]);
+    ])
+}
+
+fn table(found: &[Tagged]) -> Table {
+    let mut table = heads();
     for tagged in found {
         let digest = tagged.digest.map(|digest| digest.short()).unwrap_or_default();
         let images = || tagged.images.iter().filter(|image| image.platform.is_some());
