@@ -1,8 +1,7 @@
 //! Models of CatBoost against what CatBoost itself answers.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{collections::BTreeSet, fs};
 
-use serde::Deserialize;
 use serde_json::Value;
 use wharf_model::{
     error::ReadError,
@@ -11,40 +10,12 @@ use wharf_model::{
 };
 use wharf_spec::model::NativeOptions;
 
-/// What the library answered.
-#[derive(Deserialize)]
-struct Answers {
-    /// `null` is NaN.
-    #[serde(rename = "X")]
-    rows: Vec<Vec<Option<f64>>>,
-    raw: Vec<Vec<f64>>,
-    /// Probabilities of a classifier, values of the others.
-    prob: Vec<Vec<f64>>,
-    /// Classes, or whether a row has each of several labels.
-    #[serde(default)]
-    label: Vec<Vec<Value>>,
-}
+use crate::answers::Folder;
 
-impl Answers {
-    fn read(name: &str) -> Self {
-        serde_json::from_slice(&file(&format!("{name}.answers.json"))).unwrap()
-    }
-
-    fn flat_rows(&self) -> Vec<f64> {
-        self.rows.iter().flatten().map(|value| value.unwrap_or(f64::NAN)).collect()
-    }
-}
-
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/catboost")
-}
-
-fn file(name: &str) -> Vec<u8> {
-    fs::read(folder().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
+const DATA: Folder = Folder("catboost");
 
 fn read(name: &str) -> Result<Ensemble, ReadError> {
-    read_bytes(&file(name))
+    read_bytes(&DATA.file(name))
 }
 
 fn read_bytes(bytes: &[u8]) -> Result<Ensemble, ReadError> {
@@ -53,7 +24,7 @@ fn read_bytes(bytes: &[u8]) -> Result<Ensemble, ReadError> {
 
 /// Returns the files of models that have answers, each with the names of these.
 fn models() -> BTreeSet<(String, String)> {
-    let names = fs::read_dir(folder()).unwrap();
+    let names = fs::read_dir(DATA.path()).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let names: Vec<String> = names.collect();
     let answers = names.iter().filter_map(|name| name.strip_suffix(".answers.json"));
@@ -91,7 +62,7 @@ fn every_model_answers_as_catboost_does() {
     assert!(models.len() >= 40, "only {} comparisons", models.len());
     for (name, answers) in models {
         let model = read(&name).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let answers = Answers::read(&answers);
+        let answers = DATA.answers(&answers);
         let rows = answers.flat_rows();
         check_bits(&format!("raw scores of {name}"), &model.margins(&rows), &answers.raw);
         let answered = model.probabilities(&rows).unwrap_or_else(|| model.predict(&rows));
@@ -103,7 +74,7 @@ fn every_model_answers_as_catboost_does() {
 fn classes_are_those_that_catboost_answers() {
     for (name, answers) in models() {
         let model = read(&name).unwrap();
-        let answers = Answers::read(&answers);
+        let answers = DATA.answers(&answers);
         let Some(indices) = model.class_indices(&answers.flat_rows()) else { continue };
         let names = &model.facts().class_names;
         if names.is_empty() || answers.label.is_empty() {
@@ -119,7 +90,7 @@ fn one_row_and_many_rows_have_equal_answers() {
     for (name, answers) in models() {
         let model = read(&name).unwrap();
         // More than a block, and no multiple of one.
-        let rows = Answers::read(&answers).flat_rows().repeat(5);
+        let rows = DATA.answers(&answers).flat_rows().repeat(5);
         let together = model.predict(&rows);
         let alone: Vec<u64> = rows
             .chunks(model.facts().features)
@@ -173,7 +144,7 @@ fn facts_are_those_of_the_file() {
 #[test]
 fn files_are_told_by_their_first_bytes() {
     for name in ["bc.cbm", "bc.json", "lossguide_json.json", "categories.json"] {
-        assert_eq!(looks_like(&file(name)[..64]), Some(Format::Catboost), "{name}");
+        assert_eq!(looks_like(&DATA.file(name)[..64]), Some(Format::Catboost), "{name}");
     }
 }
 
@@ -190,7 +161,7 @@ fn categories_are_refused_by_name() {
 #[test]
 fn a_file_that_is_cut_off_is_an_error() {
     for name in ["five.cbm", "depthwise.cbm", "two_names.json", "depthwise_json.json"] {
-        let whole = file(name);
+        let whole = DATA.file(name);
         let end = whole.trim_ascii_end().len();
         for length in (0..end).step_by(97) {
             let cut = read_bytes(&whole[..length]);
@@ -202,7 +173,7 @@ fn a_file_that_is_cut_off_is_an_error() {
 #[test]
 fn a_changed_byte_is_an_error_or_an_answer() {
     for name in ["unused.cbm", "lossguide.cbm"] {
-        let whole = file(name);
+        let whole = DATA.file(name);
         for at in 0..whole.len() {
             let mut changed = whole.clone();
             changed[at] ^= 0x81;

@@ -1,9 +1,8 @@
 //! Gradient-boosted trees against what XGBoost and LightGBM themselves answer.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{collections::BTreeSet, fs};
 
 use proptest::prelude::*;
-use serde::Deserialize;
 use wharf_model::{
     error::ReadError,
     tensor::{Data, Tensor},
@@ -11,38 +10,13 @@ use wharf_model::{
 };
 use wharf_spec::model::NativeOptions;
 
-/// What a library answered.
-#[derive(Deserialize)]
-struct Answers {
-    /// `null` is NaN.
-    #[serde(rename = "X")]
-    rows: Vec<Vec<Option<f64>>>,
-    raw: Vec<Vec<f64>>,
-    /// What `predict` gives: probabilities, values or classes.
-    prob: Vec<Vec<f64>>,
-}
+use crate::answers::Folder;
 
-impl Answers {
-    fn read(name: &str) -> Self {
-        serde_json::from_slice(&file(&format!("{name}.answers.json"))).unwrap()
-    }
-
-    fn flat_rows(&self) -> Vec<f64> {
-        self.rows.iter().flatten().map(|value| value.unwrap_or(f64::NAN)).collect()
-    }
-}
-
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/trees")
-}
-
-fn file(name: &str) -> Vec<u8> {
-    fs::read(folder().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
+const DATA: Folder = Folder("trees");
 
 /// Returns the names of the files with one of these endings, without it.
 fn names(endings: &[&str]) -> BTreeSet<(String, String)> {
-    fs::read_dir(folder())
+    fs::read_dir(DATA.path())
         .unwrap()
         .filter_map(|entry| {
             let name = entry.unwrap().file_name().into_string().unwrap();
@@ -68,7 +42,7 @@ fn read(name: &str) -> Result<Ensemble, ReadError> {
 
 fn read_with(name: &str, options: NativeOptions) -> Result<Ensemble, ReadError> {
     let (_, ending) = name.rsplit_once('.').unwrap();
-    Ensemble::read(format_of(&format!(".{ending}")), &file(name), &options)
+    Ensemble::read(format_of(&format!(".{ending}")), &DATA.file(name), &options)
 }
 
 /// Returns the numbers as they came, widened; float32 keeps its value.
@@ -95,7 +69,7 @@ fn check_bits(what: &str, got: &Tensor, expect: &[Vec<f64>]) {
 fn check_answers(model_file: &str, answers: &str, options: NativeOptions) {
     let model = read_with(model_file, options).unwrap_or_else(|e| panic!("{model_file}: {e}"));
     let answers_name = answers;
-    let answers = Answers::read(answers);
+    let answers = DATA.answers(answers);
     let rows = answers.flat_rows();
     check_bits(
         &format!("raw scores of {model_file}, {answers_name}"),
@@ -149,7 +123,7 @@ fn a_model_that_did_not_stop_early_ignores_the_best_round() {
 fn one_row_and_many_rows_have_equal_answers() {
     for (stem, ending) in model_files() {
         let model = read(&format!("{stem}{ending}")).unwrap();
-        let rows = Answers::read(&stem).flat_rows();
+        let rows = DATA.answers(&stem).flat_rows();
         // More than a block, and no multiple of the rows that walk together.
         let many = rows.repeat(300 / (rows.len() / model.facts().features) + 1);
         let together = numbers(&model.predict(&many));
@@ -174,7 +148,7 @@ fn no_rows_have_no_answers() {
 fn a_binary_classifier_has_two_columns_of_probabilities() {
     for name in ["xgb_bc.ubj", "lgb_bc.txt"] {
         let model = read(name).unwrap();
-        let rows = Answers::read(&name[..6]).flat_rows();
+        let rows = DATA.answers(&name[..6]).flat_rows();
         let positive = numbers(&model.predict(&rows));
         let both = model.probabilities(&rows).unwrap();
         assert_eq!(both.shape(), [positive.len(), 2], "{name}");
@@ -187,7 +161,7 @@ fn a_binary_classifier_has_two_columns_of_probabilities() {
 
 #[test]
 fn soft_max_and_soft_prob_agree_on_the_class() {
-    let rows = Answers::read("xgb_iris").flat_rows();
+    let rows = DATA.answers("xgb_iris").flat_rows();
     let classes = read("xgb_iris_softmax.json").unwrap();
     let probabilities = read("xgb_iris.json").unwrap();
     assert_eq!(classes.probabilities(&rows), probabilities.probabilities(&rows));
@@ -202,7 +176,7 @@ fn soft_max_and_soft_prob_agree_on_the_class() {
 #[test]
 fn raw_logits_of_a_binary_model_still_give_probabilities() {
     let model = read("xgb_bc_logitraw.json").unwrap();
-    let rows = Answers::read("xgb_bc_logitraw").flat_rows();
+    let rows = DATA.answers("xgb_bc_logitraw").flat_rows();
     let scores = numbers(&model.predict(&rows));
     let by_sign: Vec<usize> = scores.iter().map(|score| usize::from(*score > 0.0)).collect();
     assert_eq!(model.class_indices(&rows), Some(by_sign));
@@ -301,7 +275,7 @@ fn tasks_follow_the_objective() {
 #[test]
 fn files_are_told_by_their_first_bytes() {
     for (stem, ending) in model_files() {
-        let bytes = file(&format!("{stem}{ending}"));
+        let bytes = DATA.file(&format!("{stem}{ending}"));
         assert_eq!(
             looks_like(&bytes[..bytes.len().min(256)]),
             Some(format_of(&ending)),
@@ -324,7 +298,7 @@ fn a_file_that_is_cut_off_is_an_error() {
         "old_xgb16_linear.bin",
         "lgb_diab_dart.txt",
     ] {
-        let whole = file(name);
+        let whole = DATA.file(name);
         // Behind this line LightGBM itself reads nothing that matters.
         let end = find(&whole, b"\nend of trees").unwrap_or(whole.len());
         let (_, ending) = name.rsplit_once('.').unwrap();
@@ -462,7 +436,7 @@ fn facts_of_the_old_binary_form_are_those_of_the_file() {
 
 #[test]
 fn counts_of_the_old_binary_form_are_checked_against_what_is_there() {
-    let original = file("old_xgb16_logistic.bin");
+    let original = DATA.file("old_xgb16_logistic.bin");
     let objective = 4 + 136;
     let trees = objective + 8 + "binary:logistic".len() + 8 + "gbtree".len();
     let nodes = trees + 160 + 4;
@@ -576,7 +550,7 @@ proptest! {
         name in prop::sample::select(&TO_DAMAGE[..]),
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
     ) {
-        let mut bytes = file(name);
+        let mut bytes = DATA.file(name);
         for (at, byte) in damage {
             let at = at.index(bytes.len());
             // In text a digit more often stays readable than any byte.
